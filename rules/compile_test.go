@@ -1,0 +1,228 @@
+package rules
+
+import (
+	"strings"
+	"testing"
+)
+
+func mustParse(t *testing.T, name, text string) *Document {
+	t.Helper()
+	d, err := Parse(name, []byte("minimize: 1\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func mustCompile(t *testing.T, docs ...string) *Ruleset {
+	t.Helper()
+	var parsed []*Document
+	for i, text := range docs {
+		parsed = append(parsed, mustParse(t, string(rune('a'+i))+".yaml", text))
+	}
+	keys, err := NewKeyRing(map[string][]byte{"2026": []byte("0123456789abcdef0123456789abcdef")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Compile(parsed, Options{Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestCompileErrors: what documents say together is wrong in one go, each error at its line and column.
+func TestCompileErrors(t *testing.T) {
+	a := mustParse(t, "a.yaml", `home: CN
+roles: [support, anonymous]
+purposes: [care]
+categories: {loyalty.score: {grade: personal}}
+fields:
+  - {key: score, is: loyalty.score}
+  - {at: /x/y, is: loyalty}
+  - {key: thing, is: loyalty.scor}
+values: [imei, phon]
+recipients: {partner: {kind: third_party, purposes: [care]}, support: {kind: own}}
+allow:
+  - {id: one, to: suport, for: cure, keep: [loyalti]}
+  - {id: one, to: support, for: care, keep: [loyalty], block: [personal]}
+  - {id: two, to: partner, for: care, pseudonymize: [loyalty]}
+`)
+	b := mustParse(t, "b.yaml", `home: DE
+purposes: [ads]
+categories: {loyalty.score: {grade: sensitive}}
+fields:
+  - {key: SCORE, is: none}
+allow:
+  - {id: three, to: partner, for: ads, consent: explicit, mask: [loyalty], masks: {loyally: card}}
+`)
+	_, err := Compile([]*Document{a, b}, Options{})
+	if err == nil {
+		t.Fatal("this must not compile")
+	}
+	have := strings.Split(err.Error(), "\n")
+	want := []string{
+		"a.yaml:3:18: role anonymous has the name of a keyword",
+		"a.yaml:8:5: category loyalty is a parent only",
+		"a.yaml:9:5: category loyalty.scor is not known: declare it under `categories`; did you mean `loyalty.score`?",
+		"a.yaml:10:16: detector phon is not known",
+		"a.yaml:11:62: support is a role and a recipient",
+		"a.yaml:13:19: rule one: nobody is called suport in `to`: declare it under `roles` or `recipients`; did you mean `support`?",
+		"a.yaml:13:32: purpose cure is not declared: add it to `purposes`; did you mean `care`?",
+		"a.yaml:13:45: category loyalti is not known",
+		"a.yaml:14:5: rule one: the id stands at a.yaml:13:5 already",
+		"a.yaml:14:19: rule one: towards the recipient support it needs",
+		"a.yaml:14:64: rule one blocks, but an allow only permits",
+		"a.yaml:15:19: rule two: towards the recipient partner it needs a `consent` or a `basis`",
+		"a.yaml:15:54: rule two pseudonymizes, but there is no key",
+		"b.yaml:1:1: home contradicts the one in a.yaml",
+		"b.yaml:4:14: category loyalty.score is declared differently at a.yaml:5:14",
+		"b.yaml:6:5: the key SCORE is none here and loyalty.score at a.yaml:7:5",
+		"b.yaml:8:5: category loyally is not known",
+		"b.yaml:8:35: rule three can never apply: recipient partner is not registered for ads",
+	}
+	for i := range max(len(have), len(want)) {
+		switch {
+		case i >= len(have):
+			t.Errorf("missing: %s", want[i])
+		case i >= len(want):
+			t.Errorf("unexpected: %s", have[i])
+		case !strings.HasPrefix(have[i], want[i]):
+			t.Errorf("\nhave %s\nwant %s", have[i], want[i])
+		}
+	}
+}
+
+func TestCompileNothing(t *testing.T) {
+	if _, err := Compile(nil, Options{}); err == nil {
+		t.Fatal("no document at all must be an error")
+	}
+}
+
+// TestHash: the same documents have the same hash in any order, other ones another.
+func TestHash(t *testing.T) {
+	one, two := "roles: [a]\n", "roles: [b]\n"
+	a, b, c := mustCompile(t, one, two), mustCompile(t, two, one), mustCompile(t, one)
+	if a.Hash() != b.Hash() || a.Hash() == c.Hash() || len(a.Hash()) != 64 {
+		t.Errorf("hashes %s, %s, %s", a.Hash(), b.Hash(), c.Hash())
+	}
+}
+
+// label follows names from the root; a number is an element.
+func label(s *Scope, path string) *Label {
+	p := s.Root()
+	var in, name *Name
+	for step := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if step == "*" {
+			p = s.Element(p, 7)
+			continue
+		}
+		n := s.Name([]byte(step))
+		in, name = name, &n
+		p = s.Member(p, name)
+	}
+	if spot := s.Spot(p); spot != nil && spot.Label != nil {
+		return spot.Label
+	}
+	return s.Key(name, in)
+}
+
+// TestLabels: at goes before key, the specific before the general, a document before the base pack.
+func TestLabels(t *testing.T) {
+	r := mustCompile(t, `operations: [GET /api/**]
+categories: {own: {grade: personal}, own.one: {grade: personal}, own.two: {grade: personal}}
+fields:
+  - {key: [zebra, 串号x], is: own.one}
+  - {key: number, in: [zebra box], is: own.two}
+  - {at: /events/*/zebra, is: none}
+  - {at: /**/deep/zebra, is: own.two}
+  - {at: /list/*/deep/zebra, is: own.one}
+  - {key: phone, is: none}
+`)
+	s := r.Scope("GET", "/api/x")
+	for path, want := range map[string]string{
+		"/zebra": "own.one", "/a/ZEBRA": "own.one", "/a/myZebra": "own.one", "/a/z_e_b_r_a": "own.one", "/a/串号X": "own.one",
+		"/events/*/zebra": "none", "/events/zebra": "own.one", "/a/b/deep/zebra": "own.two", "/list/*/deep/zebra": "own.one",
+		"/zebraBox/number": "own.two", "/zebra_box/*/number": "own.two", "/phone": "none", "/zebrafish": "", "/a/b": "",
+	} {
+		have := ""
+		if l := label(s, path); l != nil {
+			have = string(r.Categories()[l.Category].Name)
+			if l.Silent {
+				have = "none"
+			}
+		}
+		if have != want {
+			t.Errorf("%s is %q, want %q", path, have, want)
+		}
+	}
+	if l := label(r.Scope("GET", "/other"), "/zebra"); l != nil {
+		t.Error("a document's fields must not hold for other operations")
+	}
+	if l := label(r.Scope("GET", "/other"), "/phone"); l == nil || l.Silent {
+		t.Error("the base pack must hold for operations of no document")
+	}
+}
+
+func TestWords(t *testing.T) {
+	r := mustCompile(t, `categories: {own: {grade: personal}}
+fields:
+  - {words: [逾期, Overdue], is: own}
+`)
+	s := r.Scope("GET", "/")
+	for text, want := range map[string]int{"你已逾期三天": 1, "payment OVERDUE!": 1, "ｏｖｅｒｄｕｅ": 1, "overdueness": 0, "fine": 0, "": 0} {
+		if have := len(s.Words(nil, []byte(text))); have != want {
+			t.Errorf("%q holds %d, want %d", text, have, want)
+		}
+	}
+}
+
+// TestKindsBounded: no caller can make the rule set remember more by what it claims.
+func TestKindsBounded(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p]
+allow:
+  - {id: one, to: a, for: p, when: {level: [1, 2]}, keep: [personal]}
+`)
+	s := r.Scope("GET", "/")
+	for i := range 1000 {
+		text := strings.Repeat("x", i)
+		s.Judge(&Disclosure{Purpose: text, Caller: Caller{ID: text, Roles: []string{text}, Country: text, Claims: map[string]string{"level": text, text: text}}})
+	}
+	if len(r.kinds) > 4 {
+		t.Errorf("%d kinds of disclosure are remembered", len(r.kinds))
+	}
+}
+
+// TestPseudonym: a token is stable, and says nothing across categories, audiences and keys.
+func TestPseudonym(t *testing.T) {
+	ring := func(id, key string) *KeyRing {
+		k, err := NewKeyRing(map[string][]byte{id: []byte(key)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	one, two := ring("k1", "0123456789abcdef"), ring("k1", "0123456789abcdeX")
+	seen := map[string]bool{}
+	for _, token := range []string{
+		string(one.Append(nil, "a", "device.imei", []byte("490154203237518"))),
+		string(one.Append(nil, "b", "device.imei", []byte("490154203237518"))),
+		string(one.Append(nil, "a", "device.imsi", []byte("490154203237518"))),
+		string(one.Append(nil, "a", "device.imei", []byte("490154203237519"))),
+		string(two.Append(nil, "a", "device.imei", []byte("490154203237518"))),
+	} {
+		if seen[token] || !strings.HasPrefix(token, "hm1_k1_") || len(token) != len("hm1_k1_")+26 {
+			t.Errorf("token %s", token)
+		}
+		seen[token] = true
+	}
+	if again := string(one.Append([]byte("x"), "a", "device.imei", []byte("490154203237518"))); !seen[again[1:]] {
+		t.Error("the same value must have the same token")
+	}
+	for id, key := range map[string]string{"": "0123456789abcdef", "a b": "0123456789abcdef", "short": "0123456789"} {
+		if _, err := NewKeyRing(map[string][]byte{id: []byte(key)}); err == nil {
+			t.Errorf("the key %q must be refused", id)
+		}
+	}
+}

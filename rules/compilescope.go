@@ -1,0 +1,224 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/caddy-minimize/minimize/rules/detect"
+)
+
+// declared is what a document says of a place or a name.
+type declared struct {
+	doc  *Document
+	says string
+	pos  Pos
+}
+
+// compileFields checks the records and fields of every document, and that documents that can meet in one request do not
+// contradict each other.
+func (c *compiler) compileFields() {
+	seen := map[string][]declared{}
+	for i, d := range c.documents {
+		for _, f := range d.Fields {
+			if f.Is != None && f.Is != "" && c.checkCategory(f.Pos, string(f.Is)) && c.ids[f.Is] == 0 {
+				c.errorf(f.Pos, "category %s is a parent only: declare it under `categories`, or name one of its children", f.Is)
+			}
+			if i == 0 {
+				continue // the base pack is overridden, not contradicted
+			}
+			says := declared{d, string(f.Is), f.Pos}
+			if f.At != nil {
+				c.meet(seen, "the place "+f.At.String(), "at "+f.At.String(), says)
+			}
+			for _, key := range f.Keys {
+				for _, in := range orNone(f.In) {
+					c.meet(seen, "the key "+key, "key "+foldedKey(key)+" "+foldedKey(in), says)
+				}
+			}
+		}
+		for _, r := range d.Records {
+			c.meet(seen, "the record "+r.At.String(), "record "+r.At.String(), declared{d, "the one of line " + strconv.Itoa(r.Pos.Line), r.Pos})
+		}
+	}
+}
+
+// meet reports what another document, or this one, says otherwise of the same thing.
+func (c *compiler) meet(seen map[string][]declared, what, key string, says declared) {
+	for _, other := range seen[key] {
+		if other.says != says.says && says.doc.meets(other.doc) {
+			c.errorf(says.pos, "%s is %s here and %s at %s: documents that hold for the same operation cannot differ", what, says.says, other.says, other.pos)
+			return
+		}
+	}
+	seen[key] = append(seen[key], says)
+}
+
+func orNone(in []string) []string {
+	if len(in) == 0 {
+		return []string{""}
+	}
+	return in
+}
+
+// foldedKey is equal for names that match the same: i_m_e_i and imei.
+func foldedKey(key string) string {
+	return strings.ReplaceAll(detect.Fold([]byte(key)).String(), " ", "")
+}
+
+// newScope compiles the documents that hold. On error it returns a scope that discloses nothing.
+func (r *Ruleset) newScope(hold []bool) (*Scope, error) {
+	s := &Scope{rules: r, names: &detect.Names{}, within: &detect.Names{}}
+	s.kinds = make([]CategoryID, len(detect.Detectors))
+	for i, d := range detect.Detectors {
+		s.kinds[i] = r.ids[Category(d.Category)]
+	}
+	b := &scopeBuilder{Scope: s, builder: newPlaceBuilder(), rows: map[string]uint32{}, ins: map[string]uint32{}}
+	for i, d := range r.documents {
+		if hold[i] {
+			b.add(d, i == 0)
+		}
+	}
+	if !b.listed || b.open {
+		s.detectors = detect.All
+	}
+	var err error
+	if s.places, err = b.builder.build(mergeSpots); err != nil {
+		s.broken = true
+		s.places = &places{states: make([]placeState, 1)}
+	}
+	return s, err
+}
+
+type scopeBuilder struct {
+	*Scope
+	builder *placeBuilder
+	rows    map[string]uint32 // of keys, by folded name
+	ins     map[string]uint32 // ids in within, by folded name
+	listed  bool              // some document lists its detectors
+	open    bool              // some document leaves the list open
+}
+
+func (b *scopeBuilder) add(d *Document, base bool) {
+	for i := range d.Fields {
+		b.addField(&d.Fields[i], base)
+	}
+	for i := range d.Records {
+		b.addRecord(&d.Records[i])
+	}
+	b.undeclared = b.undeclared || d.Undeclared == "strip"
+	switch {
+	case base:
+	case d.Values != nil:
+		b.listed = true
+		for _, w := range d.Values {
+			kind, _ := detect.ParseName(w.Name)
+			b.detectors = b.detectors.Add(kind)
+		}
+	case len(d.Fields) > 0 || len(d.Records) > 0: // it says what is in the data, and leaves the detectors open: all
+		b.open = true
+	}
+}
+
+func (b *scopeBuilder) addField(f *Field, base bool) {
+	label := &Label{Least: f.Least}
+	if f.Is == None {
+		label.Silent = true
+	} else {
+		label.Category = b.rules.ids[f.Is]
+		label.Text = b.rules.categories[label.Category].Text
+	}
+	switch {
+	case f.At != nil:
+		label.at, label.Selector = f.At, f.At.String()
+		b.builder.spot(f.At).Label = label
+	case f.Words != nil:
+		label.Selector = "words"
+		for _, w := range f.Words {
+			folded := foldText([]byte(w))
+			first, _ := utf8.DecodeRune(folded)
+			b.words = append(b.words, wordLabel{folded, isLatin(first), label})
+		}
+	default:
+		for _, key := range f.Keys {
+			b.addKey(key, f.In, label, base)
+		}
+	}
+}
+
+func (b *scopeBuilder) addKey(key string, in []string, label *Label, base bool) {
+	folded := foldedKey(key)
+	row, ok := b.rows[folded]
+	if !ok {
+		row = uint32(len(b.keys))
+		b.rows[folded] = row
+		b.keys = append(b.keys, keyRow{})
+		b.names.Add(key, row)
+	}
+	own := *label
+	own.Selector = key
+	if base && b.keys[row].anywhere != nil && len(in) == 0 {
+		return
+	}
+	if len(in) == 0 {
+		// What a document says of a name everywhere goes before what the base pack says of it inside some members.
+		b.keys[row] = keyRow{&own, slices.DeleteFunc(b.keys[row].inside, func(l insideLabel) bool { return l.base && !base })}
+		return
+	}
+	for _, name := range in {
+		folded := foldedKey(name)
+		id, ok := b.ins[folded]
+		if !ok {
+			id = uint32(len(b.ins) + 1)
+			b.ins[folded] = id
+			b.within.Add(name, id)
+		}
+		// A document's word goes before the base pack's, which was added first.
+		b.keys[row].inside = slices.Insert(b.keys[row].inside, 0, insideLabel{id, &own, base})
+	}
+}
+
+func (b *scopeBuilder) addRecord(r *Record) {
+	b.records = append(b.records, r)
+	row := len(b.records) - 1
+	spot := b.builder.spot(r.At)
+	spot.Record, spot.record = row+1, r.At
+	for i, pointer := range []Selector{slotSubject: r.Subject, slotCountry: r.Country, slotBorn: r.Born, slotCreated: r.Created} {
+		if pointer != nil {
+			b.addFact(r, pointer, Slot{row, i})
+		}
+	}
+	for i, field := range b.rules.fields {
+		b.addFact(r, field, Slot{row, slotFields + i})
+	}
+}
+
+func (b *scopeBuilder) addFact(r *Record, pointer Selector, slot Slot) {
+	spot := b.builder.spot(slices.Concat(r.At, pointer))
+	spot.Facts = append(spot.Facts, slot)
+}
+
+// mergeSpots makes one spot of those of all selectors that meet in one place: the most specific label and record count.
+func mergeSpots(spots []*Spot) *Spot {
+	if len(spots) == 1 {
+		return spots[0]
+	}
+	merged := &Spot{}
+	for _, s := range spots {
+		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.at, merged.Label.at)) {
+			merged.Label = s.Label
+		}
+		if s.Record != 0 && (merged.Record == 0 || moreSpecific(s.record, merged.record)) {
+			merged.Record, merged.record = s.Record, s.record
+		}
+		merged.Facts = append(merged.Facts, s.Facts...)
+	}
+	return merged
+}
+
+// moreSpecific compares two selectors of one place step by step: a name is more specific than `*`, and `*` than `**`.
+func moreSpecific(a, b Selector) bool {
+	return slices.CompareFunc(a, b, func(x, y Step) int { return cmp.Compare(x.Kind, y.Kind) }) < 0
+}

@@ -1,0 +1,257 @@
+package rules
+
+import "github.com/caddy-minimize/minimize/rules/mask"
+
+// Names in `to` that are no role and no recipient.
+const (
+	Anonymous = "anonymous" // a caller with no declared role
+	Self      = "self"      // a caller whose own data it is
+	Guardian  = "guardian"
+	Us        = "us" // we collect
+)
+
+// Decision is the answer for one category.
+type Decision struct {
+	Action  Action
+	Reason  Reason
+	Rule    string // the deciding rule's id; "" where no rule does: nobody permits it, or a built-in limit
+	Law     string // quoted by a limit
+	Numbers bool   // a masked number becomes a string, not null
+	paint   *paint
+}
+
+// paint is how mask, pseudonymize and blank write a category.
+type paint struct {
+	spec     mask.Spec
+	blank    string
+	keys     *KeyRing
+	audience string
+	category Category
+}
+
+// Append writes what mask or pseudonymize leaves of an unescaped string, or of a number's literal. For any other action
+// it writes the mask: in a text, what is stripped is masked.
+func (d *Decision) Append(dst, value []byte) []byte {
+	if d.Action == Pseudonymize {
+		return d.paint.keys.Append(dst, d.paint.audience, d.paint.category, value)
+	}
+	return d.paint.spec.Append(dst, value)
+}
+
+// AppendNumber writes the JSON value that mask or pseudonymize leaves of a number's literal: null, a number where the
+// mask of one is one (a year, a coordinate), or a string where the rule says so.
+func (d *Decision) AppendNumber(dst, literal []byte) []byte {
+	if d.Action != Pseudonymize && d.paint.spec.Numeric() {
+		return d.Append(dst, literal)
+	}
+	if d.Action != Pseudonymize && !d.Numbers {
+		return append(dst, "null"...)
+	}
+	return append(d.Append(append(dst, '"'), literal), '"')
+}
+
+// BlankUUID reports whether blank leaves the zero UUID of a string, as platforms do for an advertising id that is off.
+func (d *Decision) BlankUUID() bool { return d.paint.blank == "uuid" }
+
+// builtin are the limits that no document can lift, for responses. Whole address books are other people's data; PCI DSS
+// 3.3.1 lets nobody keep a card's security code, so nobody may send one.
+var builtin = []struct {
+	category Category
+	action   Action
+}{
+	{AuthSecret, Strip},
+	{CardSecurity, Strip},
+	{AddressBook, Blank},
+}
+
+// The categories that built-in limits name.
+const (
+	AuthSecret   Category = "auth.secret"
+	AuthToken    Category = "auth.token"
+	CardSecurity Category = "card.security"
+	AddressBook  Category = "addressbook"
+)
+
+// decide is the decision, a pure function of the kind of disclosure, the category and what is known of the record:
+// nothing above open unless an allow permits it, the most permissive one counts; then every limit lowers, the strictest
+// counts. So the order of rules never matters.
+func (k *kind) decide(id CategoryID, f Facts) Decision {
+	info := &k.rules.categories[id]
+	if id == 0 {
+		return Decision{Action: k.undeclared, Reason: undeclaredReason(k.undeclared), paint: k.paint(nil, info)}
+	}
+	d := Decision{Action: Keep, paint: k.paint(nil, info)}
+	if info.Grade > Open {
+		d = k.permit(id, f)
+	}
+	d = k.lower(d, id, f)
+	if info.Grade > Open {
+		d = k.confine(d, f)
+	}
+	return d
+}
+
+func undeclaredReason(a Action) Reason {
+	if a == Keep {
+		return Permitted
+	}
+	return Surplus
+}
+
+// permit is what the allows make of a category: the most permissive one whose conditions hold; of equals the least id,
+// so that their order does not matter.
+func (k *kind) permit(id CategoryID, f Facts) Decision {
+	info := &k.rules.categories[id]
+	d := Decision{Action: Strip, Reason: NoRule, paint: k.paint(nil, info)}
+	permitted := false
+	for i := range k.allow {
+		rule := &k.allow[i]
+		if k.to(rule, f) != yes {
+			continue
+		}
+		action, named := rule.act(id)
+		if !named {
+			if d.Rule == "" && !permitted {
+				d.Reason = Surplus
+			}
+			continue
+		}
+		if missing := k.missing(rule, f); missing != Permitted {
+			if !permitted && (d.Rule == "" || rule.ID < d.Rule) {
+				d.Reason, d.Rule = missing, rule.ID
+			}
+			continue
+		}
+		if !permitted || action < d.Action || action == d.Action && rule.ID < d.Rule {
+			d = Decision{Action: action, Rule: rule.ID, Numbers: rule.Numbers == "string", paint: k.paint(rule, info)}
+			permitted = true
+		}
+	}
+	return d
+}
+
+// to answers whether the caller is one of those a rule is about.
+func (k *kind) to(rule *kindRule, f Facts) answer {
+	if rule.audience != "" {
+		return yes
+	}
+	a := no
+	if rule.self > 0 {
+		a = either(a, f.get(rule.self-1))
+	}
+	if rule.guardian > 0 {
+		a = either(a, f.get(rule.guardian-1))
+	}
+	return a
+}
+
+func (k *kind) when(rule *kindRule, f Facts) answer {
+	a := rule.holds
+	for _, c := range rule.record {
+		a = both(a, f.get(c))
+	}
+	return a
+}
+
+// missing returns the first condition that an allow lacks, or Permitted. Cases and consents have no store yet, so no
+// rule that asks for one permits anything.
+func (k *kind) missing(rule *kindRule, f Facts) Reason {
+	switch {
+	case rule.Case != "":
+		return CaseMissing
+	case rule.Consent != "":
+		return ConsentMissing
+	case k.when(rule, f) != yes:
+		return NoRule
+	}
+	return Permitted
+}
+
+// lower applies the limits: what cannot be answered counts against the disclosure.
+func (k *kind) lower(d Decision, id CategoryID, f Facts) Decision {
+	info := &k.rules.categories[id]
+	limited := false
+	for i := range k.limit {
+		rule := &k.limit[i]
+		action, named := rule.act(id)
+		if !named || k.to(rule, f) == no || k.when(rule, f) == no || rule.lifted {
+			continue
+		}
+		if action > d.Action || action == d.Action && limited && rule.ID < d.Rule {
+			d = Decision{Action: action, Reason: rule.limitReason(), Rule: rule.ID, Law: rule.Law, Numbers: rule.Numbers == "string", paint: k.paint(rule, info)}
+			limited = true
+		}
+	}
+	if least := k.leastBuiltin(info.Name); least > d.Action {
+		d = Decision{Action: least, Reason: Limited, paint: k.paint(nil, info)}
+	}
+	return d
+}
+
+func (k *kind) leastBuiltin(c Category) Action {
+	least := Keep
+	for _, b := range builtin {
+		if b.category.Contains(c) {
+			least = max(least, b.action)
+		}
+	}
+	if AuthToken.Contains(c) && !k.issued(c) {
+		least = max(least, Strip)
+	}
+	return least
+}
+
+func (k *kind) issued(c Category) bool {
+	for _, i := range k.issues {
+		if i.Contains(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// confine blocks what would leave for another country or an organisation without a complete entry in the register. What
+// is blanked or stripped does not leave. Transfers and recipients cannot be judged yet, so none is complete.
+func (k *kind) confine(d Decision, f Facts) Decision {
+	if d.Action >= Blank {
+		return d
+	}
+	switch {
+	case k.broken:
+		return Decision{Action: Block, Reason: Unavailable, paint: d.paint}
+	case k.abroad && k.readsOwn(f) != yes && !k.recipient:
+		return Decision{Action: Block, Reason: Country, paint: d.paint}
+	case k.recipient:
+		return Decision{Action: Block, Reason: RecipientUnknown, paint: d.paint}
+	}
+	return d
+}
+
+// readsOwn answers whether the caller is the data subject or its guardian.
+func (k *kind) readsOwn(f Facts) answer {
+	a := no
+	for i, c := range k.conditions {
+		if c.what == askSelf || c.what == askGuardian {
+			a = either(a, f.get(i))
+		}
+	}
+	return a
+}
+
+// paint is how a category is written under a rule, or without one.
+func (k *kind) paint(rule *kindRule, info *CategoryInfo) *paint {
+	p := &paint{spec: info.spec, blank: info.blank, keys: k.rules.keys, category: info.Name}
+	if rule == nil {
+		return p
+	}
+	if own, ok := rule.ownMask(info.Name); ok {
+		p.spec = own
+	}
+	if rule.Length == "hide" {
+		p.spec = p.spec.HideLength()
+	}
+	if p.audience = rule.audience; p.audience == "" {
+		p.audience = Self
+	}
+	return p
+}

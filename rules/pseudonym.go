@@ -1,0 +1,71 @@
+package rules
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// minKey is the shortest pseudonym key in bytes. A shorter one could be guessed, and with it every token reversed.
+const minKey = 16
+
+// tokenBytes is how much of the HMAC a token shows: 128 bits, so that two values do not share a token by chance.
+const tokenBytes = 16
+
+var tokenEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// KeyRing holds the keys of pseudonyms by their ids. Immutable, safe for concurrent use.
+type KeyRing struct {
+	current string // the id that new tokens carry: the greatest one, so that keys named by date rotate by themselves
+	macs    sync.Pool
+}
+
+// NewKeyRing checks the keys. An id is 1 to 32 letters, digits, dots or hyphens; a key has at least 16 bytes.
+func NewKeyRing(keys map[string][]byte) (*KeyRing, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("a key directory needs at least one key: a file of 32 random bytes, its name the key id")
+	}
+	ids := slices.Sorted(maps.Keys(keys))
+	for _, id := range ids {
+		if !validKeyID(id) {
+			return nil, fmt.Errorf("the key id %q is not 1 to 32 letters, digits, dots or hyphens", id)
+		}
+		if len(keys[id]) < minKey {
+			return nil, fmt.Errorf("the key %q is shorter than %d bytes; 32 random ones are better", id, minKey)
+		}
+	}
+	k := &KeyRing{current: ids[len(ids)-1]}
+	key := slices.Clone(keys[k.current])
+	k.macs.New = func() any { return hmac.New(sha256.New, key) }
+	return k, nil
+}
+
+func validKeyID(id string) bool {
+	for _, c := range []byte(id) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return 0 < len(id) && len(id) <= 32
+}
+
+// Append appends the token of a value: the same for the same audience, category and value under one key, and telling
+// nothing between different ones (RFC 2104 HMAC over length-separated parts). It reads hm1_<key id>_<26 characters>.
+func (k *KeyRing) Append(dst []byte, audience string, category Category, value []byte) []byte {
+	mac := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(mac)
+	mac.Reset()
+	// Audience and category come from the configuration and cannot hold a zero byte.
+	mac.Write(append(append(append(append(dst[len(dst):], audience...), 0), category...), 0))
+	mac.Write(value)
+	var sum [sha256.Size]byte
+	mac.Sum(sum[:0])
+	dst = append(append(append(dst, "hm1_"...), k.current...), '_')
+	return tokenEncoding.AppendEncode(dst, sum[:tokenBytes])
+}

@@ -1,0 +1,57 @@
+package rules
+
+import (
+	"sync"
+
+	"github.com/caddy-minimize/minimize/rules/mask"
+)
+
+// Ruleset is all documents compiled together: an immutable snapshot, safe for concurrent use.
+type Ruleset struct {
+	hash       string
+	home       string
+	categories []CategoryInfo
+	ids        map[Category]CategoryID
+	documents  []*Document // the base pack first
+	roles      map[string]bool
+	purposes   map[string]bool
+	register   map[string]*Recipient
+	allow      []*compiledRule
+	limit      []*compiledRule
+	tests      []Test     // of `when`, each once
+	fields     []Selector // of the tests that ask a record's field, each once
+	keys       *KeyRing
+
+	mu     sync.RWMutex
+	scopes map[string]*Scope // by the documents that hold, a byte each
+	kinds  map[string]*kind
+}
+
+// CategoryInfo is one row of a rule set's categories.
+type CategoryInfo struct {
+	Name  Category
+	Grade Grade
+	Text  bool // free text: detectors run inside
+	spec  mask.Spec
+	blank string
+}
+
+// Options are what the documents do not say.
+type Options struct {
+	Keys *KeyRing // for pseudonymize; nil: a rule that pseudonymizes is an error
+}
+
+// Hash is the SHA-256 of the documents, in hexadecimal: two gateways with the same rules show the same.
+func (r *Ruleset) Hash() string { return r.hash }
+
+// Home is the country or zone that the data is at home in; "" where no document says.
+func (r *Ruleset) Home() string { return r.home }
+
+// Categories returns every category by its CategoryID; row 0 is no category.
+func (r *Ruleset) Categories() []CategoryInfo { return r.categories }
+
+// KnowsRole reports whether a document declares the role. A caller's unknown roles count for nothing.
+func (r *Ruleset) KnowsRole(role string) bool { return r.roles[role] }
+
+// KnowsPurpose reports whether a document declares the purpose.
+func (r *Ruleset) KnowsPurpose(purpose string) bool { return r.purposes[purpose] }
