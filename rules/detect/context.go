@@ -118,35 +118,37 @@ type window struct {
 	to     int
 }
 
-// fill reads backwards, so that its cost does not depend on the text's length.
+// fill reads backwards, so that its cost does not depend on the text's length. It reports whether there is a word at all.
 func (w *window) fill(text []byte) bool {
 	w.from, w.to = len(w.bytes), len(w.bytes)
 	gap := 0
-	for len(text) > 0 && w.from > 0 {
-		r, n := utf8.DecodeLastRune(text)
-		isWord := unicode.IsLetter(r) || unicode.IsDigit(r)
+	for len(text) > 0 && w.from > 0 && gap <= 3 {
+		r, n := rune(text[len(text)-1]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeLastRune(text)
+		}
+		letter := r < utf8.RuneSelf && classes[r]&classWord != 0 || n > 1 && (unicode.IsLetter(r) || unicode.IsDigit(r))
+		text = text[:len(text)-n]
 		switch {
-		case !isWord:
-			if gap++; gap > 3 {
-				return w.from < w.to
-			}
+		case !letter:
+			gap++
 			w.starts |= 1 << w.from
 		case n > w.from:
 			return true
-		default:
-			if n > 1 {
-				w.starts |= 1 << w.from // behind a Han character a word may start
-			}
-			w.from -= n
-			copy(w.bytes[w.from:], text[len(text)-n:])
-			if n == 1 {
-				w.bytes[w.from] |= 0x20 // letters to lower case; digits stay
-			} else {
-				w.starts |= 1 << w.from
+		case n == 1:
+			if w.from == w.to && isDigit(byte(r)) && (len(text) == 0 || !isLetter(text[len(text)-1])) {
+				return false // a number before a number
 			}
 			gap = 0
+			w.from--
+			w.bytes[w.from] = byte(r) | 0x20 // a letter to lower case; a digit stays
+		default:
+			gap = 0
+			w.starts |= 1 << w.from // behind a Han character a word may start, and at it
+			w.from -= n
+			utf8.EncodeRune(w.bytes[w.from:], r)
+			w.starts |= 1 << w.from
 		}
-		text = text[:len(text)-n]
 	}
 	if len(text) == 0 {
 		w.starts |= 1 << w.from

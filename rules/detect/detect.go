@@ -47,6 +47,7 @@ const (
 	jwt
 	passwordHash
 	coordinate
+	maxKind
 )
 
 // Detectors is every detector there is, by its Kind.

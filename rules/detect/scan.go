@@ -150,7 +150,7 @@ func (f *finder) number(i int, more Context) int {
 
 // stands says which kinds are themselves even as a part of a longer number with dots or dashes; no other number passes
 // their checks by chance.
-var stands = [...]bool{nationalIDCN: true, iccid: true, passwordHash: false, coordinate: false}
+var stands = [maxKind]bool{nationalIDCN: true, iccid: true}
 
 // idWithX judges 17 digits and the X that stands for a check value of ten.
 func (f *finder) idWithX(g *group, k int) (end int) {
@@ -204,7 +204,7 @@ func (f *finder) plus(i int) int {
 			}
 			break
 		}
-		if _, more := digitAt(f.text, at); more == 0 && n <= 15 && f.border(at) {
+		if _, more := digitAt(f.text, at); more == 0 && n <= 15 && f.border(at) && !f.decimal(at) {
 			end = at
 			if n < 8 {
 				end = 0
@@ -241,6 +241,11 @@ func (f *finder) dialSeparator(i, digits int) int {
 	return i
 }
 
+// decimal reports whether a dot and a digit follow.
+func (f *finder) decimal(i int) bool {
+	return i+1 < len(f.text) && f.text[i] == '.' && isDigit(f.text[i+1])
+}
+
 // lonelyDot reports whether a dot is one of a decimal fraction: at most two digits follow it.
 func (f *finder) lonelyDot(i int) bool {
 	for n := range 3 {
@@ -265,7 +270,7 @@ func (f *finder) email(i int) int {
 		f.local = len(f.text) + 1
 		return 0
 	}
-	return f.hit(f.local, end, email)
+	return f.hit(max(f.local, f.done), end, email)
 }
 
 func (f *finder) nextAt(i int) {

@@ -270,4 +270,3 @@ func TestDeclaredNamesAreFound(t *testing.T) {
 		}
 	}
 }
-

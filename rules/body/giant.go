@@ -1,0 +1,124 @@
+package body
+
+import (
+	"unicode/utf8"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// A giant string is searched in pieces. What stands in the overlap at a piece's end is left for the next one, so a hit up
+// to that long is seen whole; the context of a piece is what detectors may look back at.
+const (
+	pieceSize   = 64 << 10
+	overlapSize = 16 << 10
+	contextSize = 256
+)
+
+// enterGiant goes on in pieces with the string whose quote is at i. Like a container it may be taken away as a whole; where
+// it would be written anew it is blanked, because it is never held as a whole.
+func (w *JSON) enterGiant(i int) (bool, error) {
+	w.state = inString
+	w.enter(i+1, i, '"', giant)
+	w.pos, w.piece = i+1, i+1
+	w.pieceEsc, w.flood = false, 0
+	w.context = emptied(w.context)
+	return w.giant()
+}
+
+// giant reads on in a giant string and reports whether it ended.
+func (w *JSON) giant() (bool, error) {
+	at, escaped, f := stringEnd(w.held, w.pos)
+	if f == broken {
+		return false, w.unreadable(at, "reading a string")
+	}
+	w.pos = at
+	w.pieceEsc = w.pieceEsc || escaped
+	fr := &w.frames[w.depth]
+	if w.skip != 0 || !fr.search && !w.wording(fr) {
+		w.piece = at
+	} else {
+		for f == cut && w.pos-w.piece >= pieceSize && w.cutPiece(fr, false) {
+		}
+		if f == whole {
+			w.cutPiece(fr, true)
+		}
+	}
+	if f == cut {
+		return false, nil
+	}
+	w.pos = at + 1
+	w.leave(at + 1)
+	return true, nil
+}
+
+// wording reports whether the words of a frame's giant string still have a say.
+func (w *JSON) wording(fr *frame) bool { return fr.hole != none && w.holes[fr.hole].worded }
+
+// cutPiece judges the next piece of a giant string, the last one whole. It reports whether it got on.
+func (w *JSON) cutPiece(fr *frame, last bool) bool {
+	raw := w.held[w.piece:w.pos]
+	before := len(w.context)
+	w.text = append(emptied(w.text), w.context...)
+	if w.pieceEsc {
+		w.text = unescape(w.text, raw)
+	} else {
+		w.text = append(w.text, raw...)
+	}
+	limit := len(w.text)
+	if !last {
+		if limit -= overlapSize; limit-before < overlapSize {
+			return false // it is mostly escapes: more is needed
+		}
+	}
+	if w.wording(fr) {
+		w.words = w.addWords(w.holes[fr.hole].words, w.text)
+	}
+	h := hole{kind: piece, depth: uint8(w.depth), record: fr.record, start: w.piece, comma: w.piece, escaped: w.pieceEsc}
+	h.words, h.wordsEnd, h.hits = int32(len(w.words)), int32(len(w.words)), int32(len(w.hits))
+	if fr.search {
+		w.hits = w.scope.Detect(w.hits, w.text, w.field.context)
+		limit = w.pieceHits(h.hits, before, limit)
+	}
+	h.hitsEnd = int32(len(w.hits))
+	end := limit - before
+	if w.pieceEsc {
+		end, _ = rawOffset(raw, 0, 0, end)
+	}
+	h.end = w.piece + end
+	w.piece = h.end
+	if h.hitsEnd > h.hits {
+		w.add(fr, h)
+	}
+	w.context = append(emptied(w.context), w.text[max(0, limit-contextSize):limit]...)
+	return true
+}
+
+// pieceHits keeps of the hits from index from on what lies in the piece, which is the text from before to limit, and
+// counts their places from there. A hit across the limit moves it: the next piece sees that hit whole. One that is longer
+// than a piece has no end that could be found, so all the rest of the string belongs to it.
+func (w *JSON) pieceHits(from int32, before, limit int) int {
+	for limit < len(w.text) && !utf8.RuneStart(w.text[limit]) {
+		limit--
+	}
+	hits := w.hits[from:]
+	w.hits = w.hits[:from]
+	if w.flood != 0 {
+		w.hits = append(w.hits, rules.Hit{End: limit - before, Category: w.flood})
+		return limit
+	}
+	for _, hit := range hits {
+		if hit.Start < limit && limit < hit.End {
+			if hit.Start > before {
+				limit = hit.Start
+			} else {
+				w.flood = hit.Category
+			}
+		}
+		if hit.End <= before || hit.Start >= limit {
+			continue
+		}
+		hit.Start, hit.End = max(hit.Start, before)-before, min(hit.End, limit)-before
+		w.hits = append(w.hits, hit)
+	}
+	return limit
+}

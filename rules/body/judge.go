@@ -1,0 +1,210 @@
+package body
+
+import (
+	"strconv"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// decide returns the decision for a category in a record, or nil while it depends on what is not known of the record yet.
+func (w *JSON) decide(record int32, c rules.CategoryID) *rules.Decision {
+	r := &w.records[record]
+	if r.table != nil {
+		return r.table.Decide(c)
+	}
+	if d := w.judge.Fixed(c); d != nil || record != 0 {
+		return d
+	}
+	r.table = w.judge.Table(w.judge.MessageFacts())
+	return r.table.Decide(c)
+}
+
+// judgeHole decides what happens to a hole's value. It reports false if that is not known yet.
+func (w *JSON) judgeHole(h *hole) bool {
+	h.by, h.category, h.action, h.edits, h.name = nil, 0, rules.Keep, false, nil
+	return w.judgeLabel(h) && w.judgeHits(h) && w.judgeWords(h) && w.judgeName(h)
+}
+
+// lower takes a decision if it is stricter than what was decided so far.
+func (h *hole) lower(d *rules.Decision, c rules.CategoryID) {
+	if d.Action > h.action {
+		h.by, h.category, h.action = d, c, d.Action
+	}
+}
+
+// judgeLabel applies what is declared of the value or around it, or of undeclared values.
+func (w *JSON) judgeLabel(h *hole) bool {
+	if h.silent() || h.kind == piece || h.label == nil && h.container() {
+		return true
+	}
+	if h.label != nil {
+		h.category = h.label.Category
+	}
+	if h.by = w.decide(h.record, h.category); h.by == nil {
+		return false
+	}
+	h.action = h.by.Action
+	switch {
+	case h.label == nil:
+	case h.container():
+		h.action = wholeAction(h.kind, h.action)
+	case h.label.Text && h.action == rules.Mask:
+		h.action = rules.Keep // of a text the mask is what detectors mask in it
+	case h.kind == giant:
+		h.action = wholeAction(h.kind, h.action)
+	}
+	if h.label != nil && h.label.Least > 0 && !h.inherited && !w.reaches(h) {
+		h.action = max(h.action, rules.Blank)
+		if h.container() {
+			h.action = max(h.action, rules.Strip)
+		}
+	}
+	return true
+}
+
+// wholeAction is what an action means for a value that is not written anew: keep and mask go inside a container, and it
+// has no token. A giant string is blanked where it would be masked or pseudonymized, because it is never held whole.
+func wholeAction(k kind, a rules.Action) rules.Action {
+	switch {
+	case k == giant && (a == rules.Mask || a == rules.Pseudonymize):
+		return rules.Blank
+	case k == giant:
+		return a
+	case a == rules.Mask:
+		return rules.Keep
+	case a == rules.Pseudonymize:
+		return rules.Strip
+	}
+	return a
+}
+
+// reaches reports whether a value is a number of at least what its label asks for.
+func (w *JSON) reaches(h *hole) bool {
+	if h.kind != number {
+		return false
+	}
+	literal := string(w.held[h.start:h.end])
+	if n, err := strconv.ParseInt(literal, 10, 64); err == nil {
+		return n >= h.label.Least
+	}
+	n, _ := strconv.ParseFloat(literal, 64) // out of range is an infinity, of the right sign
+	return n >= float64(h.label.Least)
+}
+
+// judgeHits applies what detectors found: to the value if it is nothing else and nobody declared it, else to its parts.
+func (w *JSON) judgeHits(h *hole) bool {
+	for _, hit := range w.hits[h.hits:h.hitsEnd] {
+		d := w.decide(h.record, hit.Category)
+		switch {
+		case d == nil:
+			return false
+		case h.covered && (h.label == nil || d.Action >= h.action):
+			h.by, h.category, h.action = d, hit.Category, d.Action
+		case h.covered:
+		case d.Action == rules.Block:
+			h.lower(d, hit.Category)
+		case d.Action != rules.Keep:
+			h.edits = true
+		}
+	}
+	return true
+}
+
+// judgeWords applies what words say of the whole text.
+func (w *JSON) judgeWords(h *hole) bool {
+	for _, label := range w.words[h.words:h.wordsEnd] {
+		d := w.decide(h.record, label.Category)
+		if d == nil {
+			return false
+		}
+		if d.Action > h.action {
+			h.lower(d, label.Category)
+			if h.kind == giant {
+				h.action = wholeAction(giant, h.action)
+			}
+		}
+	}
+	return true
+}
+
+// judgeName applies the decision for a name that is data itself. Masked names would collide, so their members go; tokens
+// do not.
+func (w *JSON) judgeName(h *hole) bool {
+	if h.data == 0 {
+		return true
+	}
+	d := w.decide(h.record, h.data)
+	if d == nil {
+		return false
+	}
+	h.name = d
+	switch d.Action {
+	case rules.Keep, rules.Pseudonymize:
+	case rules.Block:
+		h.lower(d, h.data)
+	default:
+		h.action = max(h.action, rules.Strip)
+	}
+	return true
+}
+
+// judgeHoles decides what is not decided yet of the first n holes, and finds what is blocked.
+func (w *JSON) judgeHoles(n int) error {
+	for k := 0; k < n; {
+		h := &w.holes[k]
+		if !h.judged && h.kind != comma && h.kind != arrayEnd && h.kind != gone {
+			w.judgeOpen(h)
+		}
+		if h.action == rules.Block {
+			if err := w.block(h); err != nil {
+				return err
+			}
+		}
+		k++
+		if h.container() || h.kind == giant {
+			if h.taken() {
+				k = h.after(n)
+			}
+		}
+	}
+	return nil
+}
+
+// judgeOpen decides a hole for good. A giant string that goes on has words to come: nobody can tell, so it is blanked.
+func (w *JSON) judgeOpen(h *hole) {
+	if h.worded && h.end == open {
+		h.wordsEnd = int32(len(w.words))
+	}
+	if h.judged = w.judgeHole(h); !h.judged {
+		w.records[h.record].table = w.judge.Table(w.judge.UnknownFacts())
+		h.judged = w.judgeHole(h)
+	}
+	if h.worded && h.end == open {
+		h.action = max(h.action, rules.Blank)
+	}
+}
+
+// count counts what was decided for a hole's value, its hits and its name.
+func (w *JSON) count(h *hole) {
+	if h.by != nil && (!h.container() || h.taken()) {
+		w.tally(h.category, max(h.action, h.by.Action))
+	}
+	if !h.covered && h.action <= rules.Mask {
+		for _, hit := range w.hits[h.hits:h.hitsEnd] {
+			w.tally(hit.Category, w.decide(h.record, hit.Category).Action)
+		}
+	}
+	if h.name != nil {
+		w.tally(h.data, h.name.Action)
+	}
+}
+
+func (w *JSON) tally(c rules.CategoryID, a rules.Action) {
+	if c == 0 {
+		return
+	}
+	for len(w.report.Counts) <= int(c) {
+		w.report.Counts = append(w.report.Counts, [rules.ActionCount]uint32{})
+	}
+	w.report.Counts[c][a]++
+}

@@ -1,0 +1,239 @@
+package body
+
+import (
+	"strconv"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// leaf attends to a scalar that stands at [start, end) of the window.
+func (w *JSON) leaf(fr *frame, f *field, start, end int, k kind) {
+	record := fr.record
+	if f.spot != nil {
+		record = w.begin(f.spot, fr, record)
+		w.answer(f.spot, record, start, end, k)
+	}
+	if w.skip == 0 {
+		w.value(fr, f, record, start, end, k)
+	}
+	if record != fr.record {
+		w.endRecord(record)
+	}
+}
+
+// value makes a hole of a scalar unless it surely stays as it is.
+func (w *JSON) value(fr *frame, f *field, record int32, start, end int, k kind) {
+	h := w.newHole(fr, f, record, k)
+	h.start, h.end = start, end
+	if !h.silent() {
+		w.find(&h, f)
+	}
+	if h.label == nil && h.hitsEnd == h.hits && h.wordsEnd == h.words && h.data == 0 && h.starts == 0 && fixedKeep(w.decide(record, 0)) {
+		w.stays(fr)
+		return
+	}
+	w.add(fr, h)
+}
+
+// newHole starts the hole of a value at the current place.
+func (w *JSON) newHole(fr *frame, f *field, record int32, k kind) hole {
+	h := hole{
+		kind: k, depth: uint8(w.depth), record: record, label: f.label, data: f.data, end: open,
+		comma: fr.comma, first: fr.first, tracked: !fr.sure,
+		hits: int32(len(w.hits)), words: int32(len(w.words)),
+	}
+	h.hitsEnd, h.wordsEnd = h.hits, h.words
+	if h.label == nil && fr.inherit != nil {
+		h.label, h.inherited = fr.inherit, true
+	}
+	if record != fr.record && fr.close == ']' && w.mayBlock {
+		h.starts = record
+		fr.drops = true
+	}
+	return h
+}
+
+// find looks for what detectors and words know of a scalar.
+func (w *JSON) find(h *hole, f *field) {
+	detects := w.detects && h.searched()
+	switch h.kind {
+	case text, escapedText:
+		if !detects && !w.hasWords {
+			return
+		}
+		s := w.unescaped(h)
+		if detects {
+			w.hits = w.scope.Detect(w.hits, s, f.context)
+			h.hitsEnd = int32(len(w.hits))
+			h.covered = h.hitsEnd == h.hits+1 && w.hits[h.hits].Start == 0 && w.hits[h.hits].End == len(s) && !h.declared()
+		}
+		if w.hasWords {
+			w.words = w.addWords(h.words, s)
+			h.wordsEnd = int32(len(w.words))
+		}
+	case number:
+		if detects {
+			if c := w.scope.DetectNumber(w.held[h.start:h.end], f.context); c != 0 {
+				w.hits = append(w.hits, rules.Hit{End: h.end - h.start, Category: c})
+				h.hitsEnd, h.covered = int32(len(w.hits)), true
+			}
+		}
+	}
+}
+
+// addWords appends the labels of a text's words that are not among those from index from on.
+func (w *JSON) addWords(from int32, text []byte) []*rules.Label {
+	return append(w.words[:from], w.scope.Words(w.words[from:], text)...)
+}
+
+// add decides a hole if that is possible already. What surely stays is counted and forgotten, unless something around it
+// may still be taken away.
+func (w *JSON) add(fr *frame, h hole) {
+	w.settleHole(&h)
+	if h.judged && h.idle() && w.pending == 0 {
+		w.count(&h)
+		w.hits, w.words = w.hits[:h.hits], w.words[:h.words]
+		w.stays(fr)
+		return
+	}
+	w.append(h)
+}
+
+// append adds a hole to the window.
+func (w *JSON) append(h hole) {
+	if h.starts != 0 {
+		w.records[h.starts].hole = int32(len(w.holes))
+	}
+	w.holes = append(w.holes, h)
+}
+
+// mark adds a hole that no value stands in.
+func (w *JSON) mark(k kind, start, end int) {
+	hits, words := int32(len(w.hits)), int32(len(w.words))
+	w.append(hole{kind: k, depth: uint8(w.depth), comma: start, start: start, end: end, hits: hits, hitsEnd: hits, words: words, wordsEnd: words})
+}
+
+// settleHole judges a hole, or notes that its record has to be.
+func (w *JSON) settleHole(h *hole) {
+	if h.judged = w.judgeHole(h); !h.judged {
+		w.records[h.record].needed = true
+	}
+}
+
+// stays notes that the current member goes out whatever is decided. It may be the first of its container to do so: then
+// its comma has to go.
+func (w *JSON) stays(fr *frame) {
+	if fr.sure {
+		return
+	}
+	if !fr.first {
+		w.mark(comma, fr.comma, fr.comma+1)
+	}
+	fr.sure = true
+	fr.settle(w)
+}
+
+// open enters the container whose bracket ends at i.
+func (w *JSON) open(i int, end byte) error {
+	if w.depth == maxDepth {
+		return w.unreadable(i-1, "reading more than "+strconv.Itoa(maxDepth)+" levels")
+	}
+	k := object
+	w.state = wantMember
+	if end == ']' {
+		k, w.state = array, wantElement
+	}
+	w.enter(i, i-1, end, k)
+	return nil
+}
+
+// enter pushes the frame of a container or giant string, and decides whether it is taken away as far as that is known.
+func (w *JSON) enter(i, start int, end byte, k kind) {
+	outer, f := &w.frames[w.depth], w.field
+	record := outer.record
+	if f.spot != nil {
+		record = w.begin(f.spot, outer, record)
+		w.answer(f.spot, record, start, start, k)
+	}
+	if w.skip != 0 {
+		fr := w.push(i, end, record, nil)
+		fr.starts = record != outer.record
+		fr.settle(w)
+		return
+	}
+	h := w.newHole(outer, f, record, k)
+	h.start = start
+	inherit := h.label
+	if h.silent() {
+		inherit = nil // what stands inside is judged as if nothing were declared around it
+	}
+	if k != giant && h.inherited {
+		h.label, h.inherited = nil, false // what is inherited goes further in
+	}
+	at := w.enterHole(outer, h)
+	fr := w.push(i, end, record, inherit)
+	fr.starts, fr.hole = record != outer.record, at
+	fr.search = k == giant && w.detects && h.searched()
+	if at != none && w.holes[at].judged && w.holes[at].taken() {
+		w.skip, w.skipHole = w.depth, int(at)
+	}
+	fr.settle(w)
+}
+
+// enterHole adds the hole of a container if it needs one, and returns its index.
+func (w *JSON) enterHole(outer *frame, h hole) int32 {
+	w.settleHole(&h)
+	if h.kind == giant && w.hasWords && !h.silent() {
+		h.judged, h.worded = false, true // until its last word is read
+	}
+	if h.judged && h.idle() {
+		if h.kind == giant && w.pending == 0 {
+			w.count(&h)
+		}
+		if h.kind != giant || w.pending == 0 {
+			w.stays(outer)
+			return none
+		}
+	}
+	if !h.judged || h.starts != 0 {
+		w.pending++
+		h.pending = true
+	}
+	w.append(h)
+	return int32(len(w.holes) - 1)
+}
+
+// leave closes the innermost frame, whose last byte ends at i.
+func (w *JSON) leave(i int) *frame {
+	fr := &w.frames[w.depth]
+	if w.skip == w.depth {
+		w.skip = 0
+		w.closeHole(&w.holes[w.skipHole], i)
+	} else if w.skip == 0 {
+		if fr.drops && !fr.sure {
+			w.mark(arrayEnd, i-1, i-1)
+		}
+		if fr.hole != none {
+			w.closeHole(&w.holes[fr.hole], i)
+		}
+	}
+	if fr.starts {
+		w.endRecord(fr.record)
+	}
+	w.depth--
+	w.state = wantNext
+	if w.depth == 0 {
+		w.state = wantEnd
+	}
+	return &w.frames[w.depth]
+}
+
+func (w *JSON) closeHole(h *hole, i int) {
+	h.end, h.next = i, int32(len(w.holes))
+	if h.worded {
+		h.wordsEnd = int32(len(w.words))
+	}
+	if h.pending {
+		w.pending--
+	}
+}

@@ -1,0 +1,398 @@
+package body
+
+import (
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+const (
+	defaultHold = 1 << 20
+	stepSize    = 32 << 10 // input is looked at in steps of so many bytes
+	windowSize  = 64 << 10 // once the hold was full, so much goes out at once
+	freeHold    = 32 << 10 // of every body, not counted in the budget
+	grainSize   = 64 << 10 // the budget is asked for so much at once
+	maxPooled   = 64 << 10 // a larger buffer is not kept for the next body
+	maxWindow   = 1 << 30  // of a body that must not leave in parts, whatever max_body says
+
+	holeSize   = int(unsafe.Sizeof(hole{}))
+	recordSize = int(unsafe.Sizeof(record{}))
+	slotSize   = int(unsafe.Sizeof(slot{}))
+	hitSize    = int(unsafe.Sizeof(rules.Hit{}))
+)
+
+// Budget bounds the memory of all holds together. Safe for concurrent use.
+type Budget struct{ left atomic.Int64 }
+
+// NewBudget returns a budget of so many bytes.
+func NewBudget(bytes int64) *Budget {
+	b := &Budget{}
+	b.left.Store(bytes)
+	return b
+}
+
+// Left is how many bytes nobody holds now; below 0 where holds took more by force.
+func (b *Budget) Left() int64 { return b.left.Load() }
+
+// take takes n bytes and reports whether there were so many. By force it takes them anyway.
+func (b *Budget) take(n int64, force bool) bool {
+	if b == nil || b.left.Add(-n) >= 0 || force {
+		return true
+	}
+	b.left.Add(n)
+	return false
+}
+
+// overdrawn reports whether more was taken by force than there was.
+func (b *Budget) overdrawn() bool { return b != nil && b.left.Load() < 0 }
+
+func (b *Budget) give(n int64) {
+	if b != nil && n != 0 {
+		b.left.Add(n)
+	}
+}
+
+// step looks at what came since the last one, and lets go what is ready.
+func (w *JSON) step() error {
+	if w.limits.HoldAll && w.report.Read > w.limits.MaxBody {
+		return &rules.Refusal{Reason: rules.Unreadable, Detail: "the body is larger than max_body"}
+	}
+	if !w.start() {
+		return nil
+	}
+	if err := w.scan(); err != nil {
+		return err
+	}
+	w.shed()
+	w.squeeze()
+	if w.limits.HoldAll {
+		return w.holdAll()
+	}
+	if w.final {
+		return nil
+	}
+	full := w.full() || !w.reserve(false)
+	w.flowing = w.flowing || full
+	if !w.flowing {
+		return nil
+	}
+	if full || len(w.held) >= windowSize {
+		if err := w.flush(w.ready()); err != nil {
+			return err
+		}
+	}
+	w.relieve()
+	if !w.full() && (w.taken == 0 || !w.limits.Budget.overdrawn()) {
+		return nil
+	}
+	w.giveUp()
+	err := w.flush(w.settled())
+	w.relieve() // what is left is a part of one token
+	return err
+}
+
+// relieve settles with the budget by force, and gives back what the window does not need right now if others need it.
+func (w *JSON) relieve() {
+	w.reserve(true)
+	if w.taken > 0 && w.limits.Budget.overdrawn() {
+		w.trim()
+		w.reserve(true)
+	}
+}
+
+// trim shrinks the window's buffers to what they hold.
+func (w *JSON) trim() {
+	w.held, w.out = slices.Clone(w.held), nil
+	w.holes, w.hits, w.words = slices.Clone(w.holes), slices.Clone(w.hits), slices.Clone(w.words)
+	w.records, w.slots, w.facts = slices.Clone(w.records), slices.Clone(w.slots), slices.Clone(w.facts)
+}
+
+// holdAll bounds a body that must not leave in parts.
+func (w *JSON) holdAll() error {
+	if len(w.held) > maxWindow || !w.reserve(false) {
+		return &rules.Refusal{Reason: rules.Unavailable, Detail: "the memory for held bodies is used up"}
+	}
+	return nil
+}
+
+// start drops a byte order mark. It reports false while that cannot be told yet.
+func (w *JSON) start() bool {
+	const mark = "\xef\xbb\xbf"
+	if w.started {
+		return true
+	}
+	if len(w.held) < len(mark) && string(w.held) == mark[:len(w.held)] && !w.final {
+		return false
+	}
+	w.started = true
+	if len(w.held) >= len(mark) && string(w.held[:len(mark)]) == mark {
+		w.shift(0, len(mark))
+	}
+	return true
+}
+
+// shed forgets the bytes of what is being taken away: they were read, and none of them goes out.
+func (w *JSON) shed() {
+	if w.skip != 0 {
+		start := w.holes[w.skipHole].start
+		n := w.pos - start
+		w.shift(start, n)
+		w.pos -= n
+		if w.mid != 0 {
+			w.mid -= n
+		}
+	}
+}
+
+// squeeze shortens space without end before a value. It cannot go out before the value is decided, since it goes with it.
+func (w *JSON) squeeze() {
+	if w.depth == 0 || w.skip != 0 || w.state >= wantNext || w.pos < len(w.held) {
+		return
+	}
+	i := len(w.held)
+	for i > 0 && isSpace(w.held[i-1]) {
+		i--
+	}
+	if len(w.held)-i >= stepSize {
+		w.shift(i+1, len(w.held)-i-1)
+		w.pos = len(w.held)
+	}
+}
+
+// shift takes n bytes at from out of the window.
+func (w *JSON) shift(from, n int) {
+	rest := copy(w.held[from:], w.held[from+n:])
+	clear(w.held[from+rest:])
+	w.held = w.held[:from+rest]
+	w.base += int64(n)
+}
+
+// settled returns up to where no byte can be taken away by what is still to come of its own member.
+func (w *JSON) settled() int {
+	switch {
+	case w.skip != 0 || w.depth == 0 || w.state == wantNext:
+		return w.pos
+	case w.state == inString:
+		return w.piece
+	}
+	return w.frames[w.depth].comma
+}
+
+// ready returns up to where everything is decided.
+func (w *JSON) ready() int {
+	limit := w.settled()
+	if fr := &w.frames[w.depth]; w.wording(fr) {
+		limit = min(limit, w.holes[fr.hole].comma)
+	}
+	if w.undecided == 0 {
+		return limit
+	}
+	for i := range w.records {
+		if r := &w.records[i]; i > 0 && r.open && r.table == nil {
+			return min(limit, r.comma)
+		}
+	}
+	return limit
+}
+
+// finish lets go the whole rest.
+func (w *JSON) finish() error {
+	switch {
+	case w.report.Read == 0:
+		return &rules.Refusal{Reason: rules.Unreadable, Detail: "the body is empty"}
+	case w.state != wantEnd || w.pos < len(w.held):
+		return w.unreadable(len(w.held), "the body is cut off")
+	}
+	return w.emit(len(w.holes), len(w.held), true)
+}
+
+// flush lets go the window up to limit.
+func (w *JSON) flush(limit int) error {
+	if limit <= 0 {
+		return nil
+	}
+	n := len(w.holes)
+	for n > 0 && w.holes[n-1].comma >= limit {
+		n--
+	}
+	if err := w.emit(n, limit, false); err != nil {
+		return err
+	}
+	w.carry(n, limit)
+	return nil
+}
+
+// emit judges the first n holes and gives the window up to limit to the sink.
+func (w *JSON) emit(n, limit int, last bool) error {
+	if err := w.judgeHoles(n); err != nil {
+		return err
+	}
+	changed, err := w.splice(n, limit)
+	if err != nil {
+		return err
+	}
+	p := w.held[:limit]
+	if changed {
+		p = w.out
+	}
+	w.reserve(true)
+	if len(p) == 0 && !last {
+		return nil
+	}
+	if err := w.sink(p, last); err != nil {
+		return err
+	}
+	w.report.Written += int64(len(p))
+	return nil
+}
+
+// carry moves what is left of the window to its start, behind the first n holes and limit bytes.
+func (w *JSON) carry(n, limit int) {
+	w.carryFrames(n, limit)
+	w.carryRecords(n, limit)
+	hits, words := int32(len(w.hits)), int32(len(w.words))
+	if n < len(w.holes) {
+		hits, words = w.holes[n].hits, w.holes[n].words
+	}
+	w.hits = behind(w.hits, int(hits))
+	w.words = behind(w.words, int(words))
+	w.holes = behind(w.holes, n)
+	w.pending = 0
+	for i := range w.holes {
+		h := &w.holes[i]
+		h.move(n, limit, hits, words)
+		h.record, h.starts = w.moves[h.record], w.moves[h.starts]
+		if h.pending && h.end == open {
+			w.pending++
+		}
+	}
+	w.shift(0, limit)
+	w.pos -= limit
+	w.piece -= limit
+	if w.mid != 0 {
+		w.mid -= limit
+	}
+	if w.skip != 0 && w.skipHole < 0 {
+		w.skipHole = len(w.holes)
+		w.mark(gone, 0, open)
+	}
+	if cap(w.held) > 4*windowSize && len(w.held) < windowSize {
+		w.held = append(make([]byte, 0, 2*windowSize), w.held...)
+		w.out = nil
+	}
+}
+
+// carryFrames ties the open frames to the holes that are left. What was taken away while it was open is from here on
+// skipped to its end.
+func (w *JSON) carryFrames(n, limit int) {
+	w.skipHole -= n
+	for d := range w.depth + 1 {
+		fr := &w.frames[d]
+		fr.comma -= limit
+		if fr.hole == none {
+			continue
+		}
+		if int(fr.hole) >= n {
+			fr.hole -= int32(n)
+			continue
+		}
+		h := &w.holes[fr.hole]
+		if w.skip == 0 && (h.taken() || h.starts != 0 && w.records[h.starts].dropped) {
+			w.skip, w.skipHole = d, none
+		}
+		fr.hole = none
+	}
+}
+
+// carryRecords keeps the records that are open or start behind limit, and notes where each went.
+func (w *JSON) carryRecords(n, limit int) {
+	w.moves = w.moves[:0]
+	kept := w.records[:0]
+	for i, r := range w.records {
+		w.moves = append(w.moves, int32(len(kept)))
+		if i > 0 && !r.open && r.comma < limit {
+			continue
+		}
+		r.comma -= limit
+		r.parent = w.moves[r.parent]
+		if r.hole -= int32(n); r.hole < 0 {
+			r.hole = none
+		}
+		kept = append(kept, r)
+	}
+	w.records = kept
+	for d := range w.depth + 1 {
+		w.frames[d].record = w.moves[w.frames[d].record]
+	}
+}
+
+func (h *hole) move(n, limit int, hits, words int32) {
+	h.start -= limit
+	h.comma -= limit
+	if h.end != open {
+		h.end -= limit
+	}
+	h.next -= int32(n)
+	h.hits, h.hitsEnd = h.hits-hits, h.hitsEnd-hits
+	h.words, h.wordsEnd = h.words-words, h.wordsEnd-words
+}
+
+// full reports whether the window holds what it may, the same for the same body however it is cut. Notes about the window
+// may outgrow it where every other byte is a value that rules speak of; they are bounded, too.
+func (w *JSON) full() bool {
+	notes := len(w.facts) + len(w.holes)*holeSize + len(w.records)*recordSize + len(w.slots)*slotSize + len(w.hits)*hitSize
+	return len(w.held) >= w.limits.Hold || notes >= 4*w.limits.Hold
+}
+
+// memory is what the window occupies.
+func (w *JSON) memory() int {
+	return cap(w.held) + cap(w.out) + cap(w.facts) + cap(w.holes)*holeSize + cap(w.records)*recordSize + cap(w.slots)*slotSize + cap(w.hits)*hitSize
+}
+
+// reserve settles with the budget what the window occupies.
+func (w *JSON) reserve(force bool) bool {
+	want := int64(max(0, w.memory()-freeHold)+grainSize-1) / grainSize * grainSize
+	if want > w.taken && !w.limits.Budget.take(want-w.taken, force) {
+		return false
+	}
+	if want < w.taken {
+		w.limits.Budget.give(w.taken - want)
+	}
+	w.taken = want
+	return true
+}
+
+// room returns b with room for n more bytes. Large buffers grow by steps, so that a full hold is not held twice.
+func room(b []byte, n int) []byte {
+	if len(b)+n <= cap(b) {
+		return b
+	}
+	size := max(len(b)+n, min(2*cap(b), cap(b)+4*windowSize), 4<<10)
+	if size > windowSize {
+		size = (size + windowSize - 1) / windowSize * windowSize
+	}
+	return append(make([]byte, 0, size), b...)
+}
+
+// emptied returns a buffer without what it held.
+func emptied[T any](s []T) []T {
+	clear(s)
+	return s[:0]
+}
+
+// behind returns a list without its first n elements, moved to its start.
+func behind[T any](s []T, n int) []T {
+	rest := copy(s, s[n:])
+	clear(s[rest:])
+	return s[:rest]
+}
+
+// pooled returns a buffer emptied for another body, or none where it is too large to keep.
+func pooled[T any](s []T) []T {
+	if cap(s)*int(unsafe.Sizeof(*new(T))) > maxPooled {
+		return nil
+	}
+	return emptied(s)
+}

@@ -1,0 +1,230 @@
+package body
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+const zeroUUID = "00000000-0000-0000-0000-000000000000"
+
+// write writes what is left of a hole's value, and returns where the window goes on; at is up to where it was copied.
+func (w *JSON) write(h *hole, at, limit int) int {
+	if h.action == rules.Keep {
+		if h.edits {
+			return w.writeHits(h, at)
+		}
+		return at
+	}
+	w.copyTo(at, h.start)
+	w.out = room(w.out, 64)
+	switch {
+	case h.action >= rules.Blank:
+		w.out = appendBlank(w.out, h)
+	case h.kind == number:
+		w.writeNumber(h)
+	case h.kind == literal:
+		w.out = append(w.out, "null"...)
+	default:
+		w.writeText(h)
+	}
+	if h.end == open {
+		return limit
+	}
+	return h.end
+}
+
+// appendBlank appends an empty value of the hole's kind.
+func appendBlank(dst []byte, h *hole) []byte {
+	switch {
+	case h.kind == object:
+		return append(dst, "{}"...)
+	case h.kind == array:
+		return append(dst, "[]"...)
+	case h.kind == number || h.kind == literal:
+		return append(dst, "null"...)
+	case h.action == rules.Blank && h.by != nil && h.by.BlankUUID():
+		return append(append(append(dst, '"'), zeroUUID...), '"')
+	}
+	return append(dst, `""`...)
+}
+
+func (w *JSON) writeNumber(h *hole) {
+	from := len(w.out)
+	w.out = h.by.AppendNumber(w.out, w.held[h.start:h.end])
+	written := w.out[from:]
+	if end, ok := 0, false; written[0] != '"' && written[0] != 'n' {
+		if end, ok = numberEnd(written, 0); !ok || end != len(written) {
+			w.out = append(w.out[:from], "null"...)
+		}
+	}
+}
+
+// writeText writes a string masked or as a token. Hits in it are masked first, lest the mask show a part of one.
+func (w *JSON) writeText(h *hole) {
+	value := w.unescaped(h)
+	if h.edits && h.action == rules.Mask {
+		w.spare = w.appendEdited(emptied(w.spare), h, value)
+		value = w.spare
+	}
+	w.edited = h.by.Append(emptied(w.edited), value)
+	w.out = append(w.out, '"')
+	w.out = append(appendQuoted(w.out, w.edited), '"')
+}
+
+// appendEdited appends a text with its hits rewritten.
+func (w *JSON) appendEdited(dst []byte, h *hole, value []byte) []byte {
+	from := 0
+	for _, hit := range w.hits[h.hits:h.hitsEnd] {
+		d := w.decide(h.record, hit.Category)
+		if d.Action == rules.Keep {
+			continue
+		}
+		dst = append(dst, value[from:hit.Start]...)
+		dst = d.Append(dst, value[hit.Start:hit.End])
+		from = hit.End
+	}
+	return append(dst, value[from:]...)
+}
+
+// writeHits writes a text with its hits rewritten and everything between them as it came.
+func (w *JSON) writeHits(h *hole, at int) int {
+	content := h.start
+	raw := w.held[h.start:h.end]
+	if h.kind != piece {
+		content, raw = h.start+1, w.held[h.start+1:h.end-1]
+	}
+	value := w.unescaped(h)
+	escaped := h.kind == escapedText || h.kind == piece && h.escaped
+	pos, u := 0, 0 // the same place in raw and in value
+	for _, hit := range w.hits[h.hits:h.hitsEnd] {
+		d := w.decide(h.record, hit.Category)
+		if d.Action == rules.Keep {
+			continue
+		}
+		start, end := hit.Start, hit.End
+		if escaped {
+			pos, u = rawOffset(raw, pos, u, hit.Start)
+			start = pos
+			pos, u = rawOffset(raw, pos, u, hit.End)
+			end = pos
+		}
+		w.copyTo(at, content+start)
+		w.edited = d.Append(emptied(w.edited), value[hit.Start:hit.End])
+		w.out = appendQuoted(room(w.out, 2*len(w.edited)), w.edited)
+		at = content + end
+	}
+	return at
+}
+
+// rename writes a member's name as a token, and returns where the window goes on.
+func (w *JSON) rename(h *hole, at int) int {
+	start := h.comma
+	for w.held[start] != '"' { // a comma and space come before it
+		start++
+	}
+	end, escaped, _ := stringEnd(w.held, start+1)
+	w.copyTo(at, start+1)
+	name := w.held[start+1 : end]
+	if escaped {
+		w.text = unescape(emptied(w.text), name)
+		name = w.text
+	}
+	w.edited = h.name.Append(emptied(w.edited), name)
+	w.out = appendQuoted(room(w.out, 2*len(w.edited)), w.edited)
+	return end
+}
+
+// unescaped returns a string's text. It is the window's own bytes, or holds until the next call.
+func (w *JSON) unescaped(h *hole) []byte {
+	switch {
+	case h.kind == text:
+		return w.held[h.start+1 : h.end-1]
+	case h.kind == escapedText:
+		w.text = unescape(emptied(w.text), w.held[h.start+1:h.end-1])
+	case !h.escaped:
+		return w.held[h.start:h.end]
+	default:
+		w.text = unescape(emptied(w.text), w.held[h.start:h.end])
+	}
+	return w.text
+}
+
+// unescape appends a string's text. The scanner has proven its content well-formed.
+func unescape(dst, raw []byte) []byte {
+	for len(raw) > 0 {
+		if i := bytes.IndexByte(raw, '\\'); i != 0 {
+			if i < 0 {
+				i = len(raw)
+			}
+			dst = append(dst, raw[:i]...)
+			raw = raw[i:]
+			continue
+		}
+		n, r := escape(raw)
+		dst = utf8.AppendRune(dst, r)
+		raw = raw[n:]
+	}
+	return dst
+}
+
+// escape returns the length and the rune of the escape that raw starts with.
+func escape(raw []byte) (int, rune) {
+	switch c := raw[1]; c {
+	case 'b':
+		return 2, '\b'
+	case 'f':
+		return 2, '\f'
+	case 'n':
+		return 2, '\n'
+	case 'r':
+		return 2, '\r'
+	case 't':
+		return 2, '\t'
+	case 'u':
+		r := hex4(raw[2:6])
+		if r&^0x3ff != 0xd800 {
+			return 6, r
+		}
+		return 12, (r-0xd800)<<10 + hex4(raw[8:12]) - 0xdc00 + 0x10000
+	default:
+		return 2, rune(c)
+	}
+}
+
+// rawOffset goes on from a place, pos in a string's content and u in its text, to where the text reaches to.
+func rawOffset(raw []byte, pos, u, to int) (int, int) {
+	for u < to {
+		if raw[pos] != '\\' {
+			pos, u = pos+1, u+1
+			continue
+		}
+		n, r := escape(raw[pos:])
+		pos, u = pos+n, u+utf8.RuneLen(r)
+	}
+	return pos, u
+}
+
+// appendQuoted appends text as a string's content. What is not UTF-8 becomes U+FFFD, so that the output is always valid.
+func appendQuoted(dst, text []byte) []byte {
+	const hex = "0123456789abcdef"
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+		default:
+			r, n := utf8.DecodeRune(text[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
+		}
+		i++
+	}
+	return dst
+}
