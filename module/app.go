@@ -1,0 +1,307 @@
+package minimize
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/body"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// defaultHoldMemory is what the holds of all bodies together take where the configuration does not say.
+const defaultHoldMemory = 256 << 20
+
+// pollEvery is how often rule and key files are read again. Polling their content sees every kind of change, also the
+// symbolic links that Kubernetes swaps below a mounted volume.
+var pollEvery = time.Second
+
+// App holds what all `minimize` routes share: the rules, the keys, the audit log and the memory for held bodies. Rules and
+// keys are read again when their files change; a change that does not load leaves the last good rules in force.
+type App struct {
+	// Rules are the rule documents: file names or patterns, `*` for any part of a name. At least one document is needed.
+	Rules []string `json:"rules,omitempty"`
+
+	// Keys is a directory of keys for pseudonyms: a file is a key of at least 16 random bytes, its name the key id. New
+	// pseudonyms use the greatest id. Without it a rule that pseudonymizes is an error.
+	Keys string `json:"keys,omitempty"`
+
+	// AuditRaw is the log writer that gets one JSON line per judged message, for instance
+	// {"output": "file", "filename": "audit.jsonl"}. Default: no audit log.
+	AuditRaw json.RawMessage `json:"audit,omitempty" caddy:"namespace=caddy.logging.writers inline_key=output"`
+
+	// HoldMemory is how many bytes of bodies all requests together hold back until they are judged. Under pressure each
+	// holds less. Default: 256 MiB.
+	HoldMemory int64 `json:"hold_memory,omitempty"`
+
+	// Strict makes a route that reaches a backend without `minimize` before it an error instead of a warning.
+	Strict bool `json:"strict,omitempty"`
+
+	ctx     caddy.Context
+	logger  *zap.Logger
+	metrics *metrics
+	audit   *audit
+	budget  *body.Budget
+	current atomic.Pointer[snapshot]
+	loads   atomic.Int64 // how often a change was taken
+
+	mu     sync.Mutex // guards what Provision, the watcher and tests change
+	loaded *loaded
+	routes []*route
+	seen   string   // the content hash of the last poll
+	failed string   // the content hash that did not load
+	files  []func() // other watched files: static keys of tokens
+
+	stop chan struct{}
+	done chan struct{}
+}
+
+// route is what a handler needs of the rules.
+type route struct {
+	documents []string // empty: all
+	report    bool
+	country   bool     // the route says where its callers are
+	roles     []string // constants of the configuration
+	purposes  []string
+}
+
+func (u *route) key() string { return strings.Join(u.documents, " ") }
+
+// snapshot is the rules in force, by route.key: one per request, never changed.
+type snapshot map[string]*ruleset
+
+// ruleset is the rules of one choice of documents.
+type ruleset struct {
+	enforced  *rules.Ruleset
+	candidate *rules.Ruleset // all documents, the candidates too; nil: there are none
+	keys      *rules.KeyRing
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "minimize",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision reads and compiles rules and keys. It opens no connection and writes no file, so that `caddy validate` may run anywhere.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger = ctx, ctx.Logger()
+	if len(a.Rules) == 0 {
+		return errors.New("no rules: name the rule documents in the global option `minimize { rules rules/*.yaml }`")
+	}
+	if a.HoldMemory == 0 {
+		a.HoldMemory = defaultHoldMemory
+	}
+	a.budget = body.NewBudget(a.HoldMemory)
+	var err error
+	if a.metrics, err = provisionMetrics(ctx); err != nil {
+		return err
+	}
+	if a.audit, err = a.provisionAudit(ctx); err != nil {
+		return err
+	}
+	if err := a.resolvePaths(); err != nil {
+		return err
+	}
+	files, err := readFiles(a.Rules, a.Keys)
+	if err != nil {
+		return err
+	}
+	if a.loaded, err = load(files); err != nil {
+		return err
+	}
+	a.seen = files.hash
+	a.current.Store(new(snapshot))
+	return nil
+}
+
+// resolvePaths replaces placeholders such as {env.RULES}, once.
+func (a *App) resolvePaths() error {
+	repl := caddy.NewReplacer()
+	for i, p := range a.Rules {
+		resolved, err := repl.ReplaceOrErr(p, true, true)
+		if err != nil {
+			return fmt.Errorf("resolving the rules %q: %w", p, err)
+		}
+		a.Rules[i] = resolved
+	}
+	resolved, err := repl.ReplaceOrErr(a.Keys, true, true)
+	if err != nil {
+		return fmt.Errorf("resolving the key directory %q: %w", a.Keys, err)
+	}
+	a.Keys = resolved
+	return nil
+}
+
+// add compiles the rules for a route and remembers it for later changes. Handlers call it while they are provisioned.
+func (a *App) add(u *route) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	set, err := a.loaded.compile(u)
+	if err != nil {
+		return err
+	}
+	if err := set.check(u); err != nil {
+		return err
+	}
+	next := maps.Clone(*a.current.Load())
+	if next == nil {
+		next = make(snapshot)
+	}
+	next[u.key()] = set
+	a.routes = append(a.routes, u)
+	a.current.Store(&next)
+	return nil
+}
+
+// rules returns the rules in force for a route.
+func (a *App) rules(u *route) *ruleset { return (*a.current.Load())[u.key()] }
+
+// watch has f called at every poll, until the app stops.
+func (a *App) watch(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.files = append(a.files, f)
+}
+
+// Start opens the audit log, walks the routes and watches the files.
+func (a *App) Start() error {
+	if len(a.routes) == 0 {
+		a.logger.Warn("no route has a `minimize` directive: nothing is minimized")
+	}
+	if err := a.checkCoverage(); err != nil {
+		return err
+	}
+	if err := a.audit.open(); err != nil {
+		return err
+	}
+	a.metrics.started(a)
+	a.stop, a.done = make(chan struct{}), make(chan struct{})
+	go a.poll(pollEvery)
+	return nil
+}
+
+// Stop ends the watching and closes the audit log.
+func (a *App) Stop() error {
+	if a.stop != nil {
+		close(a.stop)
+		<-a.done
+		a.stop = nil
+	}
+	return a.audit.close()
+}
+
+func (a *App) poll(every time.Duration) {
+	defer close(a.done)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-a.stop:
+			return
+		case <-ticker.C:
+			a.refresh()
+		}
+	}
+}
+
+// refresh takes a change of the files once two polls in a row read the same: a file half written, cut where it still is
+// good YAML, may lack the limit that stands at its end.
+func (a *App) refresh() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.files {
+		f()
+	}
+	files, err := readFiles(a.Rules, a.Keys)
+	settled := files.hash == a.seen
+	a.seen = files.hash
+	if !settled || files.hash == a.loaded.hash && a.failed == "" || files.hash == a.failed {
+		return
+	}
+	if err == nil {
+		err = a.take(files)
+	}
+	if err != nil {
+		a.failed = files.hash
+		a.metrics.reloadFailed()
+		a.logErrors(err)
+		return
+	}
+	a.failed = ""
+	a.metrics.reloaded(a)
+	a.logger.Info("took changed rules", zap.Int("documents", len(files.rules)))
+}
+
+// take compiles the files for every route and puts them in force, all or nothing.
+func (a *App) take(files *files) error {
+	loaded, err := load(files)
+	if err != nil {
+		return err
+	}
+	next := make(snapshot)
+	for _, u := range a.routes {
+		set := next[u.key()]
+		if set == nil {
+			if set, err = loaded.compile(u); err != nil {
+				return err
+			}
+			next[u.key()] = set
+		}
+		if err := set.check(u); err != nil {
+			return err
+		}
+	}
+	a.loaded = loaded
+	a.current.Store(&next)
+	a.loads.Add(1)
+	return nil
+}
+
+// logErrors writes a line for every error, with its place in the file.
+func (a *App) logErrors(err error) {
+	const message = "the changed rules do not load; the last good ones stay in force"
+	if errs, ok := errors.AsType[rules.Errors](err); ok {
+		for _, e := range errs {
+			a.logger.Error(message, zap.String("at", e.Pos.String()), zap.String("error", e.Message))
+		}
+		return
+	}
+	a.logger.Error(message, zap.Error(err))
+}
+
+// check reports what of a route's configuration the rules do not know.
+func (s *ruleset) check(u *route) error {
+	if home := s.enforced.Home(); home != "" && !u.country {
+		return fmt.Errorf("the rules have a home (%s), so the route must say where its callers are: "+
+			"`country {claim.country}` in its `caller` block or, on an internal site, a constant like `country DE`", home)
+	}
+	if i := slices.IndexFunc(u.roles, func(r string) bool { return !s.enforced.KnowsRole(r) }); i >= 0 {
+		return fmt.Errorf("the role %q of the route is in no rule document; declare it under `roles`", u.roles[i])
+	}
+	if i := slices.IndexFunc(u.purposes, func(p string) bool { return !s.enforced.KnowsPurpose(p) }); i >= 0 {
+		return fmt.Errorf("the purpose %q of the route is in no rule document; declare it under `purposes`", u.purposes[i])
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.App         = (*App)(nil)
+	_ caddy.Provisioner = (*App)(nil)
+)

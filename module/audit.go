@@ -1,0 +1,131 @@
+package minimize
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// audit writes one JSON line per judged message. A nil audit, or one without a writer, writes nothing.
+type audit struct {
+	opener  caddy.WriterOpener
+	metrics *metrics
+	logger  *zap.Logger
+	core    zapcore.Core
+}
+
+// auditWriters are the open writers by their keys: across a reload of the configuration old and new app share one file.
+var auditWriters = caddy.NewUsagePool()
+
+type auditWriter struct{ io.WriteCloser }
+
+// Destruct closes the writer when no app uses it anymore.
+func (w auditWriter) Destruct() error { return w.Close() }
+
+func (a *App) provisionAudit(ctx caddy.Context) (*audit, error) {
+	log := &audit{metrics: a.metrics, logger: a.logger}
+	if a.AuditRaw == nil {
+		return log, nil
+	}
+	mod, err := ctx.LoadModule(a, "AuditRaw")
+	if err != nil {
+		return nil, fmt.Errorf("loading the audit log's writer: %w", err)
+	}
+	log.opener = mod.(caddy.WriterOpener)
+	return log, nil
+}
+
+func (l *audit) open() error {
+	if l.opener == nil {
+		return nil
+	}
+	w, _, err := auditWriters.LoadOrNew(l.opener.WriterKey(), func() (caddy.Destructor, error) {
+		w, err := l.opener.OpenWriter()
+		return auditWriter{w}, err
+	})
+	if err != nil {
+		return fmt.Errorf("opening the audit log %s: %w", l.opener, err)
+	}
+	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{
+		TimeKey:    "time",
+		EncodeTime: zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
+	})
+	l.core = zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w.(io.Writer))), zapcore.InfoLevel)
+	return nil
+}
+
+func (l *audit) close() error {
+	if l == nil || l.core == nil {
+		return nil
+	}
+	_, err := auditWriters.Delete(l.opener.WriterKey())
+	return err
+}
+
+// write tells about one message. candidate is what the candidate rules would have done; nil: there are none.
+func (l *audit) write(m *message, res, candidate *result) {
+	if l.core == nil || res.outcome == outcomeEmpty {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("decision", m.id),
+		zap.String("direction", "response"),
+		zap.String("operation", m.operation()),
+		zap.String("caller", m.callerToken()),
+		zap.String("role", m.role()),
+		zap.String("purpose", m.purpose()),
+		zap.String("country", m.disclosure.Caller.Country),
+		zap.String("mode", m.h.Mode),
+		zap.Int("status", res.status),
+		zap.Inline(auditResult{m.rules.enforced, res}),
+		zap.String("rules", m.rules.enforced.Hash()),
+	}
+	if candidate != nil {
+		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))
+	}
+	if err := l.core.Write(zapcore.Entry{Time: time.Now().UTC()}, fields); err != nil {
+		l.metrics.auditFailures.Inc()
+		l.logger.Error("writing the audit log", zap.Error(err))
+	}
+}
+
+// callerToken is the caller's id as a keyed token: the same caller is seen again, and nobody without the key learns who
+// it is. Without keys nothing is written.
+func (m *message) callerToken() string {
+	if m.disclosure.Caller.ID == "" || m.rules.keys == nil {
+		return ""
+	}
+	return string(m.rules.keys.Append(nil, "audit", "caller", []byte(m.disclosure.Caller.ID)))
+}
+
+type auditResult struct {
+	set *rules.Ruleset
+	res *result
+}
+
+// MarshalLogObject writes the counted answers.
+func (r auditResult) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("outcome", r.res.outcome)
+	if r.res.refusal != nil {
+		enc.AddString("reason", r.res.refusal.Reason.String())
+		enc.AddString("rule", r.res.refusal.Rule)
+	}
+	if r.res.report == nil {
+		return nil
+	}
+	enc.AddInt64("read", r.res.report.Read)
+	enc.AddInt64("written", r.res.report.Written)
+	enc.AddInt("dropped", r.res.report.Dropped)
+	return enc.AddObject("values", zapcore.ObjectMarshalerFunc(func(enc zapcore.ObjectEncoder) error {
+		countValues(r.set, r.res.report, func(category, action string, n uint32) {
+			enc.AddUint32(category+" "+action, n)
+		})
+		return nil
+	}))
+}

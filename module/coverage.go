@@ -1,0 +1,171 @@
+package minimize
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+// backends are the handlers that answer with data of their own, so that minimize should stand before them.
+var backends = []string{"reverse_proxy", "file_server", "php", "php_server", "frankenphp", "cgi", "exec", "webdav"}
+
+// Bypass is a route that reaches a backend without `minimize` before it.
+type Bypass struct {
+	// Route says where it is: the server, and the hosts and paths that lead there.
+	Route string
+	// Handler is the backend.
+	Handler string
+	// Partly says that some requests to the backend are judged: those that match the matcher of `minimize`.
+	Partly bool
+}
+
+func (b Bypass) String() string {
+	if b.Partly {
+		return b.Route + " reaches " + b.Handler + " through minimize for some requests only: those that match its matcher"
+	}
+	return b.Route + " reaches " + b.Handler + " without minimize"
+}
+
+// hop is a route of a server, as far as coverage asks.
+type hop struct {
+	match    string // its matchers, equal for equal ones; "": every request
+	title    string // hosts and paths of the matchers, for people
+	grouped  bool   // it and others exclude each other
+	handlers []link
+}
+
+// link is a handler of a route.
+type link struct {
+	name    string
+	inner   [][]hop // routes that run inside of it, writing to what it writes to
+	invokes string  // the named route that runs in its place
+}
+
+// site is a server: its routes, those for its errors, and those that `invoke` names.
+type site struct {
+	name   string
+	routes []hop
+	errors []hop
+	named  map[string]hop
+}
+
+// cover is what stands before a route.
+type cover struct {
+	always bool
+	when   []string // matchers for which it does
+}
+
+// Bypasses returns the routes of an adapted configuration that reach a backend without minimize.
+func Bypasses(config []byte) ([]Bypass, error) {
+	sites, err := sitesOfJSON(config)
+	if err != nil {
+		return nil, err
+	}
+	return bypasses(sites), nil
+}
+
+func bypasses(sites []site) []Bypass {
+	var found []Bypass
+	for _, s := range sites {
+		w := coverageWalk{named: s.named}
+		w.walk("server "+s.name, s.routes, cover{})
+		// The error routes write past the handlers of the primary ones.
+		w.walk("server "+s.name+", handle_errors", s.errors, cover{})
+		found = append(found, w.found...)
+	}
+	return found
+}
+
+type coverageWalk struct {
+	named map[string]hop
+	depth int
+	found []Bypass
+}
+
+// walk follows routes in their order. A minimize before them covers what comes later; one inside a nested list covers that
+// list only, which is less than Caddy does, so that a doubt is a finding.
+func (w *coverageWalk) walk(where string, routes []hop, c cover) {
+	if w.depth++; w.depth > 64 {
+		return // named routes that invoke each other
+	}
+	defer func() { w.depth-- }()
+	for _, route := range routes {
+		w.hop(strings.TrimSuffix(where+", "+route.title, ", "), route, c)
+		covers := slices.ContainsFunc(route.handlers, func(l link) bool { return l.name == "minimize" })
+		switch {
+		case !covers || route.grouped:
+		case route.match == "":
+			c.always = true
+		default:
+			c.when = append(slices.Clone(c.when), route.match)
+		}
+	}
+}
+
+func (w *coverageWalk) hop(where string, route hop, c cover) {
+	if route.match != "" && slices.Contains(c.when, route.match) {
+		c.always = true
+	}
+	for _, l := range route.handlers {
+		if l.name == "minimize" {
+			c.always = true
+		}
+		if slices.Contains(backends, l.name) && !c.always {
+			w.found = append(w.found, Bypass{Route: where, Handler: l.name, Partly: len(c.when) > 0})
+		}
+		for _, inner := range l.inner {
+			w.walk(where, inner, c)
+		}
+		if named, ok := w.named[l.invokes]; ok {
+			w.walk(where, []hop{named}, c)
+		}
+	}
+}
+
+// describe makes the key and the title of a route's matchers. Other matchers than those here keep parts to themselves once
+// they are provisioned, so they are never equal.
+func (h *hop) describe(sets []map[string]json.RawMessage, unique *int) {
+	var keys, titles []string
+	for _, set := range sets {
+		var key strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			var values []string
+			known := slices.Contains([]string{"host", "path", "method"}, name) && json.Unmarshal(set[name], &values) == nil
+			if !known {
+				*unique++
+				fmt.Fprintf(&key, "%s %d;", name, *unique)
+				continue
+			}
+			fmt.Fprintf(&key, "%s %q;", name, values)
+			titles = append(titles, values...)
+		}
+		keys = append(keys, key.String())
+	}
+	h.match, h.title = strings.Join(keys, "|"), strings.Join(titles, " ")
+}
+
+// checkCoverage names the routes of the running configuration that bypass minimize.
+func (a *App) checkCoverage() error {
+	sites, err := a.provisionedSites()
+	if err != nil {
+		return err
+	}
+	found := bypasses(sites)
+	a.metrics.uncoveredRoute.Set(float64(len(found)))
+	if !a.Strict {
+		for _, b := range found {
+			a.logger.Warn("a route bypasses minimize", zap.String("route", b.Route), zap.String("handler", b.Handler), zap.Bool("partly", b.Partly))
+		}
+		return nil
+	}
+	var errs []error
+	for _, b := range found {
+		errs = append(errs, fmt.Errorf("strict: %s", b))
+	}
+	return errors.Join(errs...)
+}

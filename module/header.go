@@ -1,0 +1,233 @@
+package minimize
+
+import (
+	"encoding/base64"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/detect"
+)
+
+// depth says how closely a header's values are looked at.
+type depth uint8
+
+const (
+	depthDrop    depth = iota
+	depthPlain         // as they stand
+	depthEncoded       // also in what they may be the encoding of
+	depthNamed         // also by what the header's name says
+)
+
+// passingHeaders are the response headers that may leave, where nothing personal is found in their values. What is not
+// here is dropped: validators and digests confirm a guess about the unjudged body (RFC 9110 section 8.8, RFC 9530), ranges
+// and trailers carry parts of it, Alt-Svc and X-Accel-Redirect name ways around us.
+var passingHeaders = map[depth][]string{
+	depthPlain: {
+		"Content-Type", "Content-Language", "Date", "Allow", "Retry-After", "Vary", "Deprecation", "Sunset", "Api-Version", "X-Total-Count",
+		"Ratelimit", "Ratelimit-Policy", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset",
+		"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset",
+		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers",
+		"Access-Control-Allow-Methods", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
+		"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
+		"Referrer-Policy", "Strict-Transport-Security", "X-Frame-Options",
+	},
+	depthEncoded: {"Content-Disposition", "Location", "Www-Authenticate", "X-Request-Id", "X-Correlation-Id", "Request-Id"},
+}
+
+// neverPassing are headers that no configuration may let through.
+var neverPassing = []string{
+	"Accept-Ranges", "Age", "Alt-Svc", "Cache-Control", "Connection", "Content-Digest", "Content-Encoding", "Content-Length",
+	"Content-Location", "Content-Md5", "Content-Range", "Digest", "Etag", "Expires", "Last-Modified", "Repr-Digest", "Set-Cookie",
+	"Signature", "Signature-Input", "Trailer", "Transfer-Encoding", "Upgrade", "X-Accel-Redirect", "X-Sendfile", decisionHeader,
+}
+
+// headerRules are the headers of a route's answers.
+type headerRules struct {
+	passing map[string]depth
+	cache   string
+	vary    []string
+}
+
+func newHeaderRules(h *Handler) (headerRules, error) {
+	rules := headerRules{passing: make(map[string]depth), cache: h.Cache, vary: h.caller.headers()}
+	if rules.cache == "" {
+		rules.cache = "private, no-store"
+	}
+	for depth, names := range passingHeaders {
+		for _, name := range names {
+			rules.passing[name] = depth
+		}
+	}
+	for _, name := range h.ResponseHeaders {
+		name = http.CanonicalHeaderKey(name)
+		if slices.Contains(neverPassing, name) {
+			return rules, fmt.Errorf("the response header %s tells about the unjudged answer and cannot pass", name)
+		}
+		rules.passing[name] = depthNamed
+	}
+	return rules, nil
+}
+
+// cleaned returns what of the upstream's header may leave.
+func (m *message) cleaned(upstream http.Header, table *rules.Table) http.Header {
+	clean := make(http.Header, len(upstream)+4)
+	sieve := headerSieve{scope: m.scope, table: table, host: m.host}
+	for name, values := range upstream {
+		depth := m.h.headers.passing[name]
+		for _, value := range values {
+			var ok bool
+			switch {
+			case name == "Set-Cookie":
+				ok = !sieve.holdsCookie(value)
+			case depth == depthDrop:
+				continue
+			default:
+				value, ok = sieve.pass(name, value, depth)
+			}
+			if ok {
+				clean[name] = append(clean[name], value)
+			} else {
+				m.h.metrics.headers.WithLabelValues(strings.ToLower(name)).Inc()
+			}
+		}
+	}
+	clean["Cache-Control"] = []string{m.h.headers.cache}
+	clean["X-Content-Type-Options"] = []string{"nosniff"} // against reading JSON as HTML
+	clean["Vary"] = append(clean["Vary"], m.h.headers.vary...)
+	clean[decisionHeader] = []string{m.id}
+	return clean
+}
+
+// headerSieve finds personal data that this caller may not have as it is in header values.
+type headerSieve struct {
+	scope *rules.Scope
+	table *rules.Table
+	host  string
+}
+
+// pass returns a header value that may leave, or false.
+func (s *headerSieve) pass(name, value string, depth depth) (string, bool) {
+	var meaning rules.Name
+	if depth == depthNamed {
+		meaning = s.scope.Name([]byte(name))
+	}
+	if s.named(&meaning) || s.holds(value, meaning.Context, depth >= depthEncoded) {
+		if name == "Content-Type" || name == "Content-Disposition" {
+			// The bare type is a fixed word; the parameters held what was found.
+			bare, _, err := mime.ParseMediaType(value)
+			return bare, err == nil && !s.holds(bare, 0, false)
+		}
+		return "", false
+	}
+	if name == "Location" && !s.sameSite(value) {
+		return "", false
+	}
+	return value, true
+}
+
+// sameSite reports whether a Location leads to this site, by a URL without personal data.
+func (s *headerSieve) sameSite(location string) bool {
+	u, err := url.Parse(location)
+	if err != nil || u.User != nil || u.Host != "" && !strings.EqualFold(u.Host, s.host) || u.Host == "" && u.Scheme != "" {
+		return false
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return false
+	}
+	for name, values := range query {
+		meaning := s.scope.Name([]byte(name))
+		if s.named(&meaning) || slices.ContainsFunc(values, func(v string) bool { return s.holds(v, meaning.Context, true) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// holdsCookie reports whether a Set-Cookie line carries personal data: under its name, in its value, or in what the value
+// is the base64 or percent encoding of. A cookie cannot be masked and still work.
+func (s *headerSieve) holdsCookie(line string) bool {
+	cookie, err := http.ParseSetCookie(line)
+	if err != nil {
+		return true
+	}
+	meaning := s.scope.Name([]byte(cookie.Name))
+	return s.named(&meaning) || s.holds(cookie.Value, meaning.Context, true) || s.holds(line, 0, true)
+}
+
+// named reports whether a name declares its value to be something that may not leave as it is.
+func (s *headerSieve) named(n *rules.Name) bool {
+	if n.Data != 0 && s.withheld(n.Data) {
+		return true
+	}
+	label := s.scope.Key(n, nil)
+	return label != nil && !label.Silent && s.withheld(label.Category)
+}
+
+func (s *headerSieve) withheld(c rules.CategoryID) bool {
+	return s.table.Decide(c).Action != rules.Keep
+}
+
+// holds reports whether detectors find something that may not leave as it is in the text or, where asked, in what it encodes.
+func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
+	if s.found(text, c) {
+		return true
+	}
+	if !encoded {
+		return false
+	}
+	for _, inner := range unwrapped(text) {
+		if s.found(inner, c) || slices.ContainsFunc(unwrapped(inner), func(t string) bool { return s.found(t, c) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *headerSieve) found(text string, c detect.Context) bool {
+	var room [8]rules.Hit
+	return slices.ContainsFunc(s.scope.Detect(room[:0], []byte(text), c), func(h rules.Hit) bool { return s.withheld(h.Category) })
+}
+
+// base64Codings are tried without their padding.
+var base64Codings = []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding}
+
+// unwrapped returns what the text may be the percent or base64 encoding of.
+func unwrapped(text string) []string {
+	var inner []string
+	if strings.Contains(text, "%") {
+		if s, err := url.PathUnescape(text); err == nil && s != text {
+			inner = append(inner, s)
+		}
+	}
+	for _, coding := range base64Codings {
+		// Shorter ones are words; 12 characters are 9 bytes, too few for any check digit.
+		if trimmed := strings.TrimRight(text, "="); len(trimmed) >= 12 {
+			if b, err := coding.DecodeString(trimmed); err == nil {
+				inner = append(inner, string(b))
+			}
+		}
+	}
+	return inner
+}
+
+// send writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.
+func (w *writer) sendHeader(length int64) {
+	to := w.w.Header()
+	for name, values := range w.clean {
+		if name == "Vary" {
+			values = append(to[name], values...)
+		}
+		to[name] = values
+	}
+	if length >= 0 {
+		to["Content-Length"] = []string{itoa(length)}
+	}
+	w.sent = true
+	w.w.WriteHeader(w.status)
+}

@@ -1,0 +1,184 @@
+package minimize
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// files is what stands on disk at one moment. The hash tells two moments apart, also where reading failed.
+type files struct {
+	rules []file
+	keys  map[string][]byte // nil: no key directory is configured
+	hash  string
+}
+
+type file struct {
+	name string
+	data []byte
+}
+
+// readFiles reads the rule documents that the patterns name, and the keys. It always returns files with a hash.
+func readFiles(patterns []string, keyDir string) (*files, error) {
+	f := new(files)
+	sum := sha256.New()
+	err := f.read(patterns, keyDir, sum)
+	if err != nil {
+		fmt.Fprintf(sum, "error %q", err)
+	}
+	f.hash = hex.EncodeToString(sum.Sum(nil))
+	return f, err
+}
+
+func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
+	names, err := expand(patterns)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("reading a rule document: %w", err)
+		}
+		fmt.Fprintf(sum, "rules %q %d ", name, len(data))
+		sum.Write(data)
+		f.rules = append(f.rules, file{name, data})
+	}
+	if keyDir == "" {
+		return nil
+	}
+	return f.readKeys(keyDir, sum)
+}
+
+// expand returns the files that the patterns name, each once.
+func expand(patterns []string) ([]string, error) {
+	var names []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("reading the pattern of rule documents %q: %w", pattern, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("no rule document is named %q", pattern)
+		}
+		names = append(names, found...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// readKeys reads a directory as Kubernetes and systemd lay secrets out: names that start with a dot are their own.
+func (f *files) readKeys(dir string, sum io.Writer) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("reading the key directory: %w", err)
+	}
+	f.keys = make(map[string][]byte)
+	for _, entry := range entries {
+		name := filepath.Join(dir, entry.Name())
+		info, err := os.Stat(name)
+		if strings.HasPrefix(entry.Name(), ".") || err == nil && info.IsDir() {
+			continue
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("reading a key: %w", err)
+		}
+		fmt.Fprintf(sum, "key %q %d ", name, len(data))
+		sum.Write(data)
+		f.keys[entry.Name()] = data
+	}
+	return nil
+}
+
+// loaded is the documents and keys of one moment, each good in itself.
+type loaded struct {
+	documents []*rules.Document
+	keys      *rules.KeyRing
+	hash      string
+}
+
+// load parses the documents and reports what is wrong in all of them at once.
+func load(f *files) (*loaded, error) {
+	l := &loaded{hash: f.hash}
+	var errs rules.Errors
+	byName := make(map[string]*rules.Document)
+	for _, file := range f.rules {
+		doc, err := rules.Parse(file.name, file.data)
+		if err != nil {
+			if !collect(&errs, err) {
+				return nil, err
+			}
+			continue
+		}
+		if first := byName[doc.Name]; first != nil {
+			errs = append(errs, &rules.Error{Pos: doc.Pos, Message: fmt.Sprintf(
+				"a second document is named %q (the first is %s); rename one of the files", doc.Name, first.Pos.File)})
+		}
+		byName[doc.Name] = doc
+		l.documents = append(l.documents, doc)
+	}
+	if err := errs.Err(); err != nil {
+		return nil, err
+	}
+	if f.keys != nil {
+		var err error
+		if l.keys, err = rules.NewKeyRing(f.keys); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func collect(errs *rules.Errors, err error) bool {
+	more, ok := errors.AsType[rules.Errors](err)
+	*errs = append(*errs, more...)
+	return ok
+}
+
+// compile puts the route's documents together and checks that they suffice for it.
+func (l *loaded) compile(u *route) (*ruleset, error) {
+	docs, err := l.choose(u.documents)
+	if err != nil {
+		return nil, err
+	}
+	isCandidate := func(d *rules.Document) bool { return d.Candidate }
+	enforced := slices.DeleteFunc(slices.Clone(docs), isCandidate)
+	if !slices.ContainsFunc(enforced, func(d *rules.Document) bool { return len(d.Allow)+len(d.Fields)+len(d.Limit) > 0 }) {
+		return nil, errors.New("the rule documents hold no rule: write at least one `allow` or one entry of `fields` " +
+			"in a document that is no candidate")
+	}
+	set := &ruleset{keys: l.keys}
+	if set.enforced, err = rules.Compile(enforced, rules.Options{Keys: l.keys}); err != nil {
+		return nil, err
+	}
+	if len(enforced) < len(docs) {
+		if set.candidate, err = rules.Compile(docs, rules.Options{Keys: l.keys}); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+func (l *loaded) choose(names []string) ([]*rules.Document, error) {
+	if len(names) == 0 {
+		return l.documents, nil
+	}
+	var docs []*rules.Document
+	for _, name := range names {
+		i := slices.IndexFunc(l.documents, func(d *rules.Document) bool { return d.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no rule document is named %q (a document is named by its file, without the extension)", name)
+		}
+		docs = append(docs, l.documents[i])
+	}
+	return docs, nil
+}

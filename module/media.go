@@ -1,0 +1,96 @@
+package minimize
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// Opaque is a list of media types that pass unread.
+type Opaque struct {
+	// Types are media types like text/html, or a whole tree like image/*.
+	Types []string `json:"types,omitempty"`
+
+	// Reason says why these bodies need no reading. It is for whoever reads the configuration later.
+	Reason string `json:"reason,omitempty"`
+}
+
+type opaquePattern struct {
+	tree string // "image/" of image/*; "" where the whole type is named
+	name string
+}
+
+func parseOpaque(lists []Opaque) ([]opaquePattern, error) {
+	var patterns []opaquePattern
+	for _, list := range lists {
+		if strings.TrimSpace(list.Reason) == "" {
+			return nil, errors.New("opaque: a reason is needed: `opaque image/* \"product pictures\"`")
+		}
+		if len(list.Types) == 0 {
+			return nil, errors.New("opaque: a media type is needed: `opaque image/* \"product pictures\"`")
+		}
+		for _, t := range list.Types {
+			p, err := parseOpaqueType(strings.ToLower(t))
+			if err != nil {
+				return nil, fmt.Errorf("opaque %s: %w", t, err)
+			}
+			patterns = append(patterns, p)
+		}
+	}
+	return patterns, nil
+}
+
+func parseOpaqueType(t string) (opaquePattern, error) {
+	if isJSON(t) {
+		return opaquePattern{}, errors.New("JSON is judged and cannot pass unread")
+	}
+	tree, sub, ok := strings.Cut(t, "/")
+	if !ok || tree == "" || tree == "*" || sub == "" || sub != "*" && strings.Contains(sub, "*") {
+		return opaquePattern{}, errors.New("want a media type like text/html or a tree like image/*")
+	}
+	if sub == "*" {
+		return opaquePattern{tree: tree + "/"}, nil
+	}
+	return opaquePattern{name: t}, nil
+}
+
+// isJSON is the allow-list of media types that the JSON rewriter reads: RFC 8259's, and the +json suffix of RFC 6839.
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
+}
+
+// kind says how a body is treated.
+type kind uint8
+
+const (
+	kindRefused kind = iota
+	kindJSON
+	kindOpaque
+)
+
+// kindOf reads the media type of a response. One that is missing, given twice or malformed is no type, because recipients
+// disagree about what it is.
+func (h *Handler) kindOf(header http.Header) kind {
+	values := header["Content-Type"]
+	if len(values) != 1 {
+		return kindRefused
+	}
+	mediaType, params, err := mime.ParseMediaType(values[0])
+	if err != nil {
+		return kindRefused
+	}
+	if isJSON(mediaType) {
+		if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+			return kindRefused
+		}
+		return kindJSON
+	}
+	for _, p := range h.media {
+		if p.name == mediaType || p.tree != "" && strings.HasPrefix(mediaType, p.tree) {
+			return kindOpaque
+		}
+	}
+	return kindRefused
+}

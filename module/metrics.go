@@ -1,0 +1,200 @@
+package minimize
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// metrics are the collectors. There is one set per process: Caddy makes a new registry for every configuration, and a
+// counter that started again with each would lose its count (caddyserver/caddy#6813 tells how others broke on this).
+// Every label is out of a closed set: the rules' categories and roles, and words of our own.
+type metrics struct {
+	values         *prometheus.CounterVec
+	messages       *prometheus.CounterVec
+	refusals       *prometheus.CounterVec
+	headers        *prometheus.CounterVec
+	bytes          *prometheus.CounterVec
+	engine         prometheus.Histogram
+	wouldValues    *prometheus.CounterVec
+	wouldMessages  *prometheus.CounterVec
+	wouldRefusals  *prometheus.CounterVec
+	rulesLoaded    prometheus.Gauge
+	rulesInfo      *prometheus.GaugeVec
+	rulesBroken    prometheus.Gauge
+	rulesFailures  prometheus.Counter
+	auditFailures  prometheus.Counter
+	panics         prometheus.Counter
+	reportRoutes   prometheus.Gauge
+	uncoveredRoute prometheus.Gauge
+	hold           prometheus.GaugeFunc
+}
+
+var (
+	collectors = newMetrics()
+	// running is the app that runs.
+	running atomic.Pointer[App]
+)
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
+	}
+	plain := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
+	}
+	return &metrics{
+		values:   counter("values_total", "Values judged in messages that were sent, by what was done to them.", "category", "action", "role"),
+		messages: counter("messages_total", "Messages by outcome.", "outcome", "role"),
+		refusals: counter("refusals_total", "Messages refused or cut off, by the first reason.", "reason"),
+		headers:  counter("headers_dropped_total", "Response headers dropped because of personal data in them.", "header"),
+		bytes:    counter("body_bytes_total", "Bytes of judged bodies, read from upstreams and written to callers.", "direction"),
+		engine: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "caddy", Subsystem: "minimize", Name: "engine_seconds",
+			Help:    "Time spent judging a body, without waiting for the upstream or the caller.",
+			Buckets: []float64{1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1, 5},
+
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+		}),
+		wouldValues:    counter("would_values_total", "Values by what report mode or candidate rules would have done.", "because", "category", "action", "role"),
+		wouldMessages:  counter("would_messages_total", "Messages by the outcome that enforcing would have had.", "because", "outcome", "role"),
+		wouldRefusals:  counter("would_refusals_total", "Messages that enforcing would have refused, by the first reason.", "because", "reason"),
+		rulesLoaded:    gauge("rules_loaded_timestamp_seconds", "When the rules in force were loaded."),
+		rulesBroken:    gauge("rules_broken", "1 while the rule files do not load and older rules are in force."),
+		rulesFailures:  plain("rules_reload_failures_total", "Changes of rules or keys that did not load."),
+		auditFailures:  plain("audit_failures_total", "Audit lines that could not be written."),
+		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
+		reportRoutes:   gauge("report_routes", "Routes in report mode: nothing is minimized there."),
+		uncoveredRoute: gauge("uncovered_routes", "Routes that reach a backend without minimize."),
+		rulesInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "minimize", Name: "rules_info",
+			Help: "The hash of the rules in force, by the choice of documents.",
+		}, []string{"documents", "hash"}),
+		hold: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes",
+			Help: "Bytes of bodies that are held until they are judged.",
+		}, heldBytes),
+	}
+}
+
+func heldBytes() float64 {
+	if a := running.Load(); a != nil {
+		return float64(a.HoldMemory - a.budget.Left())
+	}
+	return 0
+}
+
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
+		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
+	}
+}
+
+// provisionMetrics registers the collectors with this configuration's registry.
+func provisionMetrics(ctx caddy.Context) (*metrics, error) {
+	registry := ctx.GetMetricsRegistry()
+	for _, c := range collectors.all() {
+		err := registry.Register(c)
+		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
+			return nil, err
+		}
+	}
+	return collectors, nil
+}
+
+// started shows the state of an app that starts. Some series start at 0, so that the first increase is seen.
+func (m *metrics) started(a *App) {
+	running.Store(a)
+	reports := 0
+	for _, u := range a.routes {
+		if u.report {
+			reports++
+		}
+	}
+	m.reportRoutes.Set(float64(reports))
+	for reason := rules.Authority; int(reason) < rules.ReasonCount; reason++ {
+		m.refusals.WithLabelValues(reason.String())
+	}
+	m.reloaded(a)
+}
+
+func (m *metrics) reloaded(a *App) {
+	m.rulesBroken.Set(0)
+	m.rulesLoaded.SetToCurrentTime()
+	m.rulesInfo.Reset()
+	for documents, set := range *a.current.Load() {
+		if documents == "" {
+			documents = "all"
+		}
+		m.rulesInfo.WithLabelValues(documents, set.enforced.Hash()).Set(1)
+	}
+}
+
+func (m *metrics) reloadFailed() {
+	m.rulesBroken.Set(1)
+	m.rulesFailures.Inc()
+}
+
+func (m *metrics) record(msg *message, res *result) {
+	role := msg.role()
+	m.messages.WithLabelValues(res.outcome, role).Inc()
+	if res.refusal != nil {
+		m.refusals.WithLabelValues(res.refusal.Reason.String()).Inc()
+	}
+	if res.report == nil {
+		return
+	}
+	m.bytes.WithLabelValues("read").Add(float64(res.report.Read))
+	m.bytes.WithLabelValues("written").Add(float64(res.report.Written))
+	if res.outcome != outcomeRefused {
+		countValues(msg.rules.enforced, res.report, func(category, action string, n uint32) {
+			m.values.WithLabelValues(category, action, role).Add(float64(n))
+		})
+	}
+}
+
+// wouldRecord counts what report mode or candidate rules would have done.
+func (m *metrics) wouldRecord(msg *message, because string, res *result) {
+	if res == nil {
+		return
+	}
+	role := msg.role()
+	m.wouldMessages.WithLabelValues(because, res.outcome, role).Inc()
+	if res.refusal != nil {
+		m.wouldRefusals.WithLabelValues(because, res.refusal.Reason.String()).Inc()
+		return
+	}
+	if res.report != nil {
+		set := msg.rules.enforced
+		if because == "candidate" {
+			set = msg.rules.candidate
+		}
+		countValues(set, res.report, func(category, action string, n uint32) {
+			m.wouldValues.WithLabelValues(because, category, action, role).Add(float64(n))
+		})
+	}
+}
+
+// countValues calls f for every category and action that a report counts.
+func countValues(set *rules.Ruleset, report *rules.Report, f func(category, action string, n uint32)) {
+	categories := set.Categories()
+	for id := range report.Counts {
+		if report.Counts[id] == ([rules.ActionCount]uint32{}) {
+			continue
+		}
+		for action, n := range report.Counts[id] {
+			if n > 0 {
+				f(string(categories[id].Name), rules.Action(action).String(), n)
+			}
+		}
+	}
+}

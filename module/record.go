@@ -1,0 +1,157 @@
+package minimize
+
+import (
+	"mime"
+	"net/http"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// The outcomes of a message.
+const (
+	outcomePassed       = "passed"       // judged, nothing to change
+	outcomeMinimized    = "minimized"    // judged and changed
+	outcomeOpaque       = "opaque"       // passed unread, as the route says
+	outcomeEmpty        = "empty"        // no body
+	outcomeRefused      = "refused"      // answered with a problem document
+	outcomeAborted      = "aborted"      // cut off after a part was sent
+	outcomeFailed       = "failed"       // the upstream gave no answer
+	outcomeUnauthorized = "unauthorized" // the caller's token does not count
+	outcomeUnjudged     = "unjudged"     // report mode: enforcing would have asked for something else
+)
+
+var outcomes = []string{
+	outcomePassed, outcomeMinimized, outcomeOpaque, outcomeEmpty, outcomeRefused, outcomeAborted, outcomeFailed,
+	outcomeUnauthorized, outcomeUnjudged,
+}
+
+// result is what metrics and audit log learn about a message: never a value, a path or a name taken from a body.
+type result struct {
+	outcome string
+	status  int
+	report  *rules.Report
+	refusal *rules.Refusal
+}
+
+// judge chooses the tables for this message, once its status and header are known.
+func (m *message) judge() {
+	m.judged = m.scope.Judge(&m.disclosure)
+	m.table = m.judged.Table(m.judged.MessageFacts())
+}
+
+// newShadow judges by the candidate rules beside the enforced ones; nil where there are none.
+func (m *message) newShadow() *shadow {
+	if m.rules.candidate == nil {
+		return nil
+	}
+	return newShadow(m, m.rules.candidate.Scope(m.method, m.path).Judge(&m.disclosure))
+}
+
+// outcome is what became of an answer that was sent to its end.
+func (w *writer) outcome() string {
+	switch w.state {
+	case statePassing:
+		return outcomeOpaque
+	case stateJudging:
+		return outcomeOf(w.body.Report())
+	}
+	return outcomeEmpty
+}
+
+func outcomeOf(r *rules.Report) string {
+	if r.Dropped > 0 {
+		return outcomeMinimized
+	}
+	for i := range r.Counts {
+		for action, n := range r.Counts[i] {
+			if n > 0 && rules.Action(action) != rules.Keep {
+				return outcomeMinimized
+			}
+		}
+	}
+	return outcomePassed
+}
+
+// record tells metrics and audit log about an enforced message. w is nil where none was written.
+func (m *message) record(outcome string, w *writer) {
+	res := &result{outcome: outcome}
+	var candidate *result
+	if w != nil {
+		res.status, res.refusal = w.status, w.refusal
+		if w.body != nil {
+			res.report = w.body.Report()
+			m.h.metrics.engine.Observe((w.spent - w.blocked).Seconds())
+		}
+		candidate = w.candidate.result()
+	}
+	m.h.metrics.record(m, res)
+	m.h.metrics.wouldRecord(m, "candidate", candidate)
+	m.h.app.audit.write(m, res, candidate)
+}
+
+// recordReport tells what enforcing would have done.
+func (m *message) recordReport(t *tee) {
+	res := t.result()
+	m.h.metrics.wouldRecord(m, "report", res)
+	m.h.app.audit.write(m, res, nil)
+}
+
+func (t *tee) result() *result {
+	switch {
+	case t.m.unreadable != nil:
+		return &result{outcome: outcomeUnauthorized, status: t.status}
+	case t.refusal != nil:
+		return &result{outcome: outcomeRefused, status: t.status, refusal: t.refusal}
+	case t.unjudged():
+		return &result{outcome: outcomeUnjudged, status: t.status}
+	case t.opaque:
+		return &result{outcome: outcomeOpaque, status: t.status}
+	case t.shadow != nil:
+		res := t.shadow.result()
+		res.status = t.status
+		if !t.ended && res.refusal == nil {
+			res.outcome = outcomeFailed
+		}
+		return res
+	case !t.ended:
+		return &result{outcome: outcomeFailed, status: t.status}
+	}
+	return &result{outcome: outcomeEmpty, status: t.status}
+}
+
+func (s *shadow) result() *result {
+	if s == nil {
+		return nil
+	}
+	res := &result{report: s.body.Report(), refusal: s.refusal}
+	if s.refusal != nil {
+		res.outcome = outcomeRefused
+	} else {
+		res.outcome = outcomeOf(res.report)
+	}
+	return res
+}
+
+// operation is the pattern of the rule documents that the request matched, or "other": never the path itself.
+func (m *message) operation() string {
+	if op := m.rules.enforced.Operation(m.method, m.path); op != "" {
+		return op
+	}
+	return "other"
+}
+
+// purpose is the purpose for the audit log, out of the rules' own.
+func (m *message) purpose() string {
+	switch p := m.disclosure.Purpose; {
+	case p == "":
+		return "none"
+	case m.rules.enforced.KnowsPurpose(p):
+		return p
+	}
+	return "other"
+}
+
+func disposition(header http.Header) string {
+	value, _, _ := mime.ParseMediaType(header.Get("Content-Disposition"))
+	return value
+}

@@ -1,0 +1,178 @@
+package minimize
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+// TestMetricNames: they are as Prometheus's own linter wants them.
+func TestMetricNames(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	for _, c := range collectors.all() {
+		registry.MustRegister(c)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestMetrics: what was done is counted by closed sets, and survives a reload of the configuration.
+func TestMetrics(t *testing.T) {
+	b := newBackend(t, says(jsonHead, someOrder))
+	site := shop + "\nhandle /metrics {\nmetrics\n}\n"
+	site = strings.Replace(site, "minimize {", "minimize /api/* {", 1)
+	site = strings.Replace(site, "reverse_proxy {upstream}", "handle {\nreverse_proxy {upstream}\n}", 1)
+	g := start(t, b.addr, "", site)
+	before := counter(t, "caddy_minimize_values_total", "contact.phone", "mask", "support")
+	g.get("/api/orders")
+	if err := g.load(b.addr, "", site); err != nil {
+		t.Fatal(err)
+	}
+	g.get("/api/orders")
+	if got := counter(t, "caddy_minimize_values_total", "contact.phone", "mask", "support") - before; got != 2 {
+		t.Errorf("counted %v masked phones, want 2", got)
+	}
+	a := g.get("/metrics")
+	for _, want := range []string{
+		`caddy_minimize_messages_total{outcome="minimized",role="support"}`,
+		`caddy_minimize_values_total{action="strip",category="device.imei",role="support"}`,
+		`caddy_minimize_rules_info{documents="all",hash="`, "caddy_minimize_rules_loaded_timestamp_seconds", "caddy_minimize_engine_seconds_bucket",
+		`caddy_minimize_refusals_total{reason="unreadable"}`, "caddy_minimize_hold_memory_bytes 0", "caddy_minimize_rules_broken 0",
+		`caddy_minimize_body_bytes_total{direction="read"}`,
+	} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+}
+
+// TestRoleLabels: a role of a token that no rule knows never becomes a label (threat H2).
+func TestRoleLabels(t *testing.T) {
+	i := newIssuer(t)
+	g := prepare(t)
+	g.write("issuer.pem", i.pem())
+	b := newBackend(t, says(jsonHead, someOrder))
+	if err := g.load(b.addr, "", i.site("key issuer.pem")); err != nil {
+		t.Fatal(err)
+	}
+	before := counter(t, "caddy_minimize_messages_total", "other")
+	g.get("/api/orders", "Authorization: Bearer "+i.mint(map[string]any{"role": "made-up"}))
+	g.get("/api/orders", "Authorization: Bearer "+i.mint(map[string]any{"role": nil}))
+	if counter(t, "caddy_minimize_messages_total", "other") != before+1 || counter(t, "caddy_minimize_messages_total", "none") == 0 {
+		t.Error("other and none are not counted")
+	}
+	if counter(t, "caddy_minimize_messages_total", "made-up") != 0 {
+		t.Error("a made-up role is a label")
+	}
+}
+
+// TestAudit: one line per judged message, with its decision id and counts, the caller as a token, and never a value.
+func TestAudit(t *testing.T) {
+	i := newIssuer(t)
+	g := prepare(t)
+	g.write("issuer.pem", i.pem())
+	b := newBackend(t, says(jsonHead, someOrder))
+	site := i.site("key issuer.pem")
+	if err := g.load(b.addr, "", site); err != nil {
+		t.Fatal(err)
+	}
+	token := i.mint(map[string]any{"sub": "agent-" + somePhone})
+	a := g.get("/api/orders/"+somePhone+"?imei="+someIMEI, "Authorization: Bearer "+token)
+	g.get("/api/orders", "Authorization: Bearer x.y.z")
+	if err := g.load(newBackend(t, says("200 OK\nContent-Type: text/plain", someOrder)).addr, "", site); err != nil {
+		t.Fatal(err)
+	}
+	g.get("/elsewhere")
+	log := g.read("audit.jsonl")
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("got %d lines: %s", len(lines), log)
+	}
+	var entry map[string]any
+	if err := json.Unmarshal([]byte(lines[0]), &entry); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"decision": a.header.Get(decisionHeader), "direction": "response", "operation": "GET /api/**", "role": "support",
+		"purpose": "after_sales", "mode": "enforce", "status": 200.0, "outcome": "minimized", "read": float64(len(someOrder)),
+		"written": float64(len(supportSees)),
+	} {
+		if entry[name] != want {
+			t.Errorf("%s is %v, want %v", name, entry[name], want)
+		}
+	}
+	if values, _ := entry["values"].(map[string]any); values["contact.phone mask"] != 1.0 || values["device.imei strip"] != 1.0 {
+		t.Errorf("values are %v", entry["values"])
+	}
+	if caller, _ := entry["caller"].(string); !strings.HasPrefix(caller, "hm1_2026-01_") {
+		t.Errorf("the caller is %q", caller)
+	}
+	if at, err := time.Parse(time.RFC3339, entry["time"].(string)); err != nil || time.Since(at) > time.Minute {
+		t.Errorf("the time is %v", entry["time"])
+	}
+	for _, want := range []string{`"outcome":"unauthorized"`, `"outcome":"refused","reason":"media_type"`, `"operation":"other"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %s: %s", want, log)
+		}
+	}
+	for _, secret := range []string{somePhone, someIMEI, "13800138", token, "u1", "agent-"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log shows %q", secret)
+		}
+	}
+}
+
+// TestR16NoPlaintextInLogs: at debug level, with access logs on, for good and bad messages, no value is in any log. The
+// same entries without our encoder show values, so the test has teeth.
+func TestR16NoPlaintextInLogs(t *testing.T) {
+	for _, format := range []string{"minimize", "json"} {
+		g := prepare(t)
+		b := newBackend(t, says(jsonHead+"\nX-Device: "+someIMEI+"\nLocation: /orders/"+somePhone+"\nSet-Cookie: uid="+someIMEI, someOrder))
+		global := "minimize {\nrules rules/*.yaml\nkeys keys\n}\nlog all {\noutput file {dir}/all.log\nlevel DEBUG\nformat " + format + "\n}"
+		site := "log {\noutput file {dir}/access.log\nformat " + format + "\n}\n" + shop
+		if err := g.load(b.addr, global, site); err != nil {
+			t.Fatal(err)
+		}
+		headers := []string{"X-Phone: " + somePhone, "Referer: http://x/?imei=" + someIMEI, "Cookie: uid=" + someIMEI, "Authorization: Bearer " + someIMEI}
+		g.get("/api/orders/"+somePhone+"?imei="+someIMEI+"&email=a%40example.com&name=M%C3%BCller&q=%31%33800138000", headers...)
+		for _, upstream := range []string{newBackend(t, says(jsonHead, `{"phone":"`+somePhone)).addr, newBackend(t, says("200 OK", someOrder)).addr, "127.0.0.1:1"} {
+			if err := g.load(upstream, global, site); err != nil {
+				t.Fatal(err)
+			}
+			g.get("/api/orders/"+somePhone+"?phone="+somePhone, headers...)
+		}
+		if err := os.Remove(g.dir + "/caddy.log"); err != nil { // Caddy's own default format, which the test's harness asks for
+			t.Fatal(err)
+		}
+		logs := g.read("all.log") + g.read("access.log")
+		shown := 0
+		for _, secret := range []string{somePhone, someIMEI, "%31%33800138000", "a@example.com", "a%40example.com", "M%C3%BCller", "Müller"} {
+			if strings.Contains(logs, secret) {
+				shown++
+				if format == "minimize" {
+					t.Errorf("the logs show %q", secret)
+				}
+			}
+		}
+		if format == "json" && shown < 3 {
+			t.Errorf("without our format only %d secrets are in the logs: the test has no teeth", shown)
+		}
+		if format == "minimize" && !strings.Contains(logs, `"uri":"/api/orders/[contact.phone]?imei=[`) {
+			t.Errorf("the access log does not show what was there: %s", g.read("access.log"))
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package minimize
+
+import (
+	"encoding/json"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/detect"
+)
+
+// redactor takes personal data out of log entries. It knows the base pack only: logs are written before it is known which
+// rules hold, and also where none do.
+type redactor struct {
+	scope      *rules.Scope
+	categories []rules.CategoryInfo
+}
+
+// baseRedactor is made when the first log needs it.
+var baseRedactor = sync.OnceValues(func() (*redactor, error) {
+	doc, err := rules.Parse("log", []byte("minimize: 1\n"))
+	if err != nil {
+		return nil, err
+	}
+	set, err := rules.Compile([]*rules.Document{doc}, rules.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &redactor{scope: set.Scope("GET", "/"), categories: set.Categories()}, nil
+})
+
+const (
+	unreadable = "[unreadable]" // could not be decoded, so nobody knows what it is
+	dropped    = "[dropped]"    // credentials, and the caller's name
+)
+
+// droppedKeys hold credentials or say who the caller is.
+var droppedKeys = []string{
+	"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token", "www-authenticate",
+	"user_id", "client_common_name", "sec-websocket-key",
+}
+
+// addressKeys hold clients' addresses, which lose their last part. Elsewhere addresses of private networks stay: they are
+// upstreams', and an error without them is of no use.
+var addressKeys = []string{"remote_ip", "client_ip", "remote_addr", "remote", "x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip", "true-client-ip"}
+
+// any redacts a log field's value. inHeader says that key is a header's name, chosen by whoever sent it.
+func (r *redactor) any(key string, value any, inHeader bool) any {
+	folded := strings.ToLower(key)
+	switch {
+	case value == nil || value == "":
+		return value
+	case slices.Contains(droppedKeys, folded):
+		return dropped
+	}
+	switch v := value.(type) {
+	case string:
+		return r.string(folded, v, inHeader)
+	case []byte:
+		return r.string(folded, string(v), inHeader)
+	case map[string]any:
+		// A header's name is chosen by whoever sent it, too.
+		headers := inHeader || strings.HasSuffix(folded, "headers")
+		clean := make(map[string]any, len(v))
+		for name, inner := range v {
+			inner = r.any(name, inner, headers)
+			if headers {
+				name = r.text(name, 0)
+			}
+			clean[name] = inner
+		}
+		return clean
+	case []any:
+		clean := make([]any, len(v))
+		for i, inner := range v {
+			clean[i] = r.any(key, inner, inHeader)
+		}
+		return clean
+	case bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr, float32, float64, complex64, complex128,
+		time.Time, time.Duration:
+		return v
+	}
+	return r.any(key, plain(value), inHeader)
+}
+
+// plain turns a value of any type into what JSON knows.
+func plain(value any) (v any) {
+	data, err := json.Marshal(value)
+	if err != nil || json.Unmarshal(data, &v) != nil {
+		return unreadable
+	}
+	return v
+}
+
+func (r *redactor) string(key, s string, inHeader bool) string {
+	if slices.Contains(addressKeys, key) {
+		return maskAddresses(s)
+	}
+	var context detect.Context
+	if inHeader {
+		meaning := r.scope.Name([]byte(key))
+		if c, sensitive := r.named(&meaning); sensitive {
+			return "[" + string(c) + "]"
+		}
+		context = meaning.Context
+	}
+	return r.words(s, context)
+}
+
+// words redacts a text and the URLs in it.
+func (r *redactor) words(s string, c detect.Context) string {
+	if strings.ContainsAny(s, "/?=%") {
+		var b strings.Builder
+		for len(s) > 0 {
+			end := strings.IndexFunc(s, isBreak)
+			if end < 0 {
+				end = len(s)
+			}
+			b.WriteString(r.uri(s[:end]))
+			s = s[end:]
+			start := strings.IndexFunc(s, func(c rune) bool { return !isBreak(c) })
+			if start < 0 {
+				start = len(s)
+			}
+			b.WriteString(s[:start])
+			s = s[start:]
+		}
+		s = b.String()
+	}
+	return r.text(s, c)
+}
+
+func isBreak(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune(`"'<>,`, c) }
+
+// uri redacts the path segments and the query of a URL or a part of one.
+func (r *redactor) uri(s string) string {
+	path, query, asked := strings.Cut(s, "?")
+	if !asked && !strings.ContainsAny(s, "/%=") {
+		return s
+	}
+	if !asked && !strings.ContainsAny(s, "/") && strings.Contains(s, "=") {
+		return r.query(s)
+	}
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segments[i] = r.encoded(segment, 0, url.PathUnescape)
+	}
+	path = strings.Join(segments, "/")
+	if !asked {
+		return path
+	}
+	return path + "?" + r.query(query)
+}
+
+// query redacts the values of parameters that are named or look like personal data.
+func (r *redactor) query(query string) string {
+	parameters := strings.FieldsFunc(query, func(c rune) bool { return c == '&' || c == ';' })
+	for i, parameter := range parameters {
+		name, value, _ := strings.Cut(parameter, "=")
+		plain, err := url.QueryUnescape(name)
+		if err != nil {
+			parameters[i] = unreadable
+			continue
+		}
+		meaning := r.scope.Name([]byte(plain))
+		if c, sensitive := r.named(&meaning); sensitive && value != "" {
+			value = "[" + string(c) + "]"
+		} else {
+			value = r.encoded(value, meaning.Context, url.QueryUnescape)
+		}
+		name = r.encoded(name, 0, url.QueryUnescape)
+		if strings.Contains(parameter, "=") {
+			name += "="
+		}
+		parameters[i] = name + value
+	}
+	return strings.Join(parameters, "&")
+}
+
+// encoded redacts a percent-encoded text, also one that is encoded twice. What is clean stays as it came.
+func (r *redactor) encoded(s string, c detect.Context, decode func(string) (string, error)) string {
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		return s
+	}
+	plain := s
+	for range 3 {
+		next, err := decode(plain)
+		if err != nil {
+			return unreadable
+		}
+		if r.text(next, c) != next {
+			return r.text(next, c)
+		}
+		if next == plain {
+			break
+		}
+		plain = next
+	}
+	return s
+}
+
+// text replaces what detectors find with the name of its category.
+func (r *redactor) text(s string, c detect.Context) string {
+	var room [8]rules.Hit
+	hits := r.scope.Detect(room[:0], []byte(s), c)
+	if len(hits) == 0 {
+		return s
+	}
+	var b strings.Builder
+	from := 0
+	for _, hit := range hits {
+		info := r.categories[hit.Category]
+		found := s[hit.Start:hit.End]
+		b.WriteString(s[from:hit.Start])
+		from = hit.End
+		switch {
+		case rules.Category("network.ip").Contains(info.Name):
+			b.WriteString(maskPublic(found))
+		case info.Grade < rules.Personal:
+			b.WriteString(found)
+		default:
+			b.WriteString("[" + string(info.Name) + "]")
+		}
+	}
+	b.WriteString(s[from:])
+	return b.String()
+}
+
+func (r *redactor) named(n *rules.Name) (rules.Category, bool) {
+	label := r.scope.Key(n, nil)
+	if label == nil || label.Silent {
+		return "", false
+	}
+	info := r.categories[label.Category]
+	return info.Name, info.Grade >= rules.Personal && !rules.Category("network.ip").Contains(info.Name)
+}
+
+func maskPublic(s string) string {
+	addr, err := netip.ParseAddr(s)
+	if err == nil && (addr.IsPrivate() || addr.IsLoopback() || addr.IsUnspecified() || addr.IsLinkLocalUnicast()) {
+		return s
+	}
+	return maskAddress(s)
+}
+
+// maskAddresses masks a list of addresses, such as X-Forwarded-For's.
+func maskAddresses(s string) string {
+	parts := strings.Split(s, ",")
+	for i, p := range parts {
+		parts[i] = maskAddress(strings.TrimSpace(p))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// maskAddress keeps the network: /24 of IPv4, /48 of IPv6.
+func maskAddress(s string) string {
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return unreadable
+		}
+		addr = withPort.Addr()
+	}
+	addr = addr.Unmap().WithZone("")
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, err := addr.Prefix(bits)
+	if err != nil {
+		return unreadable
+	}
+	return prefix.Addr().String()
+}

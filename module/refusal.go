@@ -1,0 +1,119 @@
+package minimize
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/tidwall/sjson"
+	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// refusalStatus is the HTTP status that a reason answers with. 451 is RFC 7725: unavailable for legal reasons.
+var refusalStatus = [rules.ReasonCount]int{
+	rules.Authority:        http.StatusUnavailableForLegalReasons,
+	rules.Country:          http.StatusUnavailableForLegalReasons,
+	rules.TransferMissing:  http.StatusUnavailableForLegalReasons,
+	rules.RecipientUnknown: http.StatusForbidden,
+	rules.Agreement:        http.StatusForbidden,
+	rules.NoRule:           http.StatusForbidden,
+	rules.CaseMissing:      http.StatusForbidden,
+	rules.PolicyVersion:    http.StatusForbidden,
+	rules.GuardianMissing:  http.StatusForbidden,
+	rules.ConsentMissing:   http.StatusForbidden,
+	rules.Objection:        http.StatusForbidden,
+	rules.Ended:            http.StatusForbidden,
+	rules.Limited:          http.StatusForbidden,
+	rules.MediaType:        http.StatusForbidden,
+	rules.Over:             http.StatusTooManyRequests,
+	rules.SignedBody:       http.StatusUnprocessableEntity,
+	rules.Unreadable:       http.StatusBadGateway,
+	rules.Unavailable:      http.StatusServiceUnavailable,
+}
+
+// refusalDetail is what a reason says to the caller where the refusal itself says nothing more.
+var refusalDetail = [rules.ReasonCount]string{
+	rules.NoRule:      "no rule permits this for the caller's role and purpose",
+	rules.Limited:     "a limit forbids this",
+	rules.MediaType:   "the answer's media type cannot be judged",
+	rules.Unreadable:  "the answer could not be read",
+	rules.Unavailable: "the answer cannot be judged at the moment",
+}
+
+// decisionHeader carries the decision id, which the audit log and a problem document's instance show too.
+const decisionHeader = "Minimize-Decision"
+
+// refuse answers in place of the upstream. Nothing of the upstream's answer is in it, not even a header.
+func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal) error {
+	status := refusalStatus[refusal.Reason]
+	if status == 0 {
+		status = http.StatusForbidden
+	}
+	detail := refusal.Detail
+	if detail == "" {
+		detail = refusalDetail[refusal.Reason]
+	}
+	if status >= 500 || refusal.Reason == rules.MediaType {
+		m.h.logger.Warn("refused an answer of the upstream", zap.Stringer("reason", refusal.Reason),
+			zap.String("detail", detail), zap.String("decision", m.id))
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	return m.problem(w, status, detail, refusal)
+}
+
+// methodNotAllowed refuses CONNECT, whose tunnel nobody could judge, in HTTP/2 too (RFC 8441), and TRACE, which shows the
+// request's own secrets.
+func (m *message) methodNotAllowed(w http.ResponseWriter) error {
+	m.h.metrics.messages.WithLabelValues(outcomeRefused, m.role()).Inc()
+	w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	return m.problem(w, http.StatusMethodNotAllowed, "this method cannot be judged", &rules.Refusal{Reason: rules.MediaType})
+}
+
+// unauthorized answers a token that is invalid or expired, or that nobody could check now. Treating it as none would
+// hide the mistake behind a thinner answer.
+func (m *message) unauthorized(w http.ResponseWriter) error {
+	m.record(outcomeUnauthorized, nil)
+	if m.unreadable == errKeysUnavailable {
+		return m.refuse(w, &rules.Refusal{Reason: rules.Unavailable, Detail: m.unreadable.Error()})
+	}
+	// RFC 6750 section 3.1
+	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+m.unreadable.Error()+`"`)
+	return m.problem(w, http.StatusUnauthorized, m.unreadable.Error(), nil)
+}
+
+// problem writes a problem document (RFC 9457). All of its texts are fixed phrases or declared names.
+func (m *message) problem(w http.ResponseWriter, status int, detail string, refusal *rules.Refusal) error {
+	doc := []byte(`{"type":"about:blank"}`)
+	set := func(path string, value any) { doc, _ = sjson.SetBytes(doc, path, value) }
+	set("title", http.StatusText(status))
+	set("status", status)
+	set("detail", detail)
+	set("instance", "urn:uuid:"+m.id)
+	if refusal != nil {
+		set("reason", refusal.Reason.String())
+		if refusal.Rule != "" {
+			set("rule", refusal.Rule)
+		}
+		if refusal.Law != "" {
+			set("law", refusal.Law)
+		}
+		if len(refusal.Categories) > 0 {
+			set("categories", refusal.Categories)
+		}
+		if len(refusal.Selectors) > 0 {
+			set("selectors", refusal.Selectors)
+		}
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Content-Length", strconv.Itoa(len(doc)))
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set(decisionHeader, m.id)
+	w.WriteHeader(status)
+	_, err := w.Write(doc)
+	return err
+}

@@ -1,0 +1,174 @@
+package minimize
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func fastPolls(t *testing.T) {
+	pollEvery = 5 * time.Millisecond
+	t.Cleanup(func() { pollEvery = time.Second })
+}
+
+// TestRulesReload: a change comes into force by itself; a broken one does not, is logged with its place and shown in a
+// metric, until it is mended (threat H7).
+func TestRulesReload(t *testing.T) {
+	fastPolls(t)
+	b := newBackend(t, says(jsonHead, someOrder))
+	g := start(t, b.addr, "", shop)
+	sees := func(want string) func() bool { return func() bool { return g.get("/api/orders").body == want } }
+	eventually(t, sees(supportSees))
+	strict := strings.Replace(shopRules, "mask: [contact.phone]", "strip: [contact.phone]", 1)
+	g.write("rules/shop.yaml", strict)
+	eventually(t, sees(anonymousSees))
+
+	failures := counter(t, "caddy_minimize_rules_reload_failures_total")
+	for _, broken := range []string{
+		strings.Replace(shopRules, "contact.phone]", "contact.fone]", 1), "minimize: 1\n", "", strings.Replace(shopRules, "roles: [support, finance]", "roles: [finance]", 1),
+		shopRules + "home: CN\n",
+	} {
+		g.write("rules/shop.yaml", broken)
+		failures++
+		eventually(t, func() bool { return counter(t, "caddy_minimize_rules_reload_failures_total") == failures })
+		if !sees(anonymousSees)() || counter(t, "caddy_minimize_rules_broken") != 1 {
+			t.Fatal("the last good rules are not kept, or the metric does not show it")
+		}
+	}
+	if log := g.read("caddy.log"); !strings.Contains(log, "shop.yaml:") || !strings.Contains(log, "the last good ones stay in force") {
+		t.Error("the log does not say where the error is")
+	}
+	// Back to what is in force is mended, too.
+	g.write("rules/shop.yaml", strict)
+	eventually(t, func() bool { return counter(t, "caddy_minimize_rules_broken") == 0 })
+	g.write("rules/shop.yaml", shopRules)
+	eventually(t, sees(supportSees))
+	if err := os.Remove(filepath.Join(g.dir, "rules/shop.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return counter(t, "caddy_minimize_rules_broken") == 1 })
+	if !sees(supportSees)() {
+		t.Error("without its file the last good rules are gone")
+	}
+}
+
+// TestSymlinkSwap: a mounted volume changes by swapping a symbolic link.
+func TestSymlinkSwap(t *testing.T) {
+	fastPolls(t)
+	g := prepare(t)
+	g.write("v1/shop.yaml", shopRules)
+	g.write("v2/shop.yaml", strings.Replace(shopRules, "mask: [contact.phone]", "strip: [contact.phone]", 1))
+	link := filepath.Join(g.dir, "mounted")
+	if err := os.Symlink("v1", link); err != nil {
+		t.Fatal(err)
+	}
+	b := newBackend(t, says(jsonHead, someOrder))
+	if err := g.load(b.addr, "minimize {\nrules mounted/*.yaml\n}", shop); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.get("/api/orders").body; got != supportSees {
+		t.Fatal(got)
+	}
+	if err := os.Symlink("v2", link+"~"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link+"~", link); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return g.get("/api/orders").body == anonymousSees })
+}
+
+// TestKeysReload: a new key is in force without a restart, and a broken one is not.
+func TestKeysReload(t *testing.T) {
+	fastPolls(t)
+	g := prepare(t)
+	g.write("rules/shop.yaml", strings.Replace(shopRules, "mask: [contact.phone]", "pseudonymize: [contact.phone]", 1))
+	b := newBackend(t, says(jsonHead, someOrder))
+	if err := g.load(b.addr, "", shop); err != nil {
+		t.Fatal(err)
+	}
+	under := func(id string) func() bool {
+		return func() bool { return strings.Contains(g.get("/api/orders").body, `"hm1_`+id+`_`) }
+	}
+	eventually(t, under("2026-01"))
+	g.write("keys/2026-02", "short")
+	eventually(t, func() bool { return counter(t, "caddy_minimize_rules_broken") == 1 })
+	if !under("2026-01")() {
+		t.Error("a broken key took the good one away")
+	}
+	g.write("keys/2026-02", strings.Repeat("k", 32))
+	eventually(t, under("2026-02"))
+}
+
+// TestThousandReloads: 1,000 changes of the rules under load, half of them broken: no request fails, and no answer is under
+// rules that were never in force together (threats H7, H8).
+func TestThousandReloads(t *testing.T) {
+	reloads := 1000
+	if testing.Short() {
+		reloads = 100
+	}
+	b := newBackend(t, says(jsonHead, `{"orders":[{"buyer":"u1","phone":"13800138000","imei":"490154203237518"}]}`))
+	g := start(t, b.addr, "", shop)
+	// Phone and IMEI are shown together or not at all.
+	shown := strings.Replace(shopRules, "mask: [contact.phone]", "keep: [contact.phone, device.imei]", 1)
+	hidden := strings.Replace(shopRules, "mask: [contact.phone]", "strip: [contact.phone, device.imei]", 1)
+	versions := []string{shown, hidden[:len(hidden)/2] + "]", hidden, shown + "broken: ["}
+	app := running.Load()
+	answers := map[string]bool{
+		`{"orders":[{"buyer":"u1","phone":"13800138000","imei":"490154203237518"}]}`: true, `{"orders":[{"buyer":"u1"}]}`: true,
+		`{"orders":[{"buyer":"u1","phone":"138****8000"}]}`: true, // before the first change
+	}
+	var stop atomic.Bool
+	var asked atomic.Int64
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for !stop.Load() {
+				a := g.get("/api/orders")
+				asked.Add(1)
+				if a.err != nil || a.status != 200 || !answers[a.body] {
+					t.Errorf("got %+v", a)
+					return
+				}
+			}
+		})
+	}
+	failures := counter(t, "caddy_minimize_rules_reload_failures_total")
+	for i := range reloads {
+		g.write("rules/shop.yaml", versions[i%len(versions)])
+		app.refresh() // sees the change
+		app.refresh() // finds it settled, and takes it
+	}
+	stop.Store(true)
+	workers.Wait()
+	if got := counter(t, "caddy_minimize_rules_reload_failures_total") - failures; got != float64(reloads/2) {
+		t.Errorf("%v changes were refused, want %d", got, reloads/2)
+	}
+	if got := app.loads.Load(); got != int64(reloads/2) {
+		t.Errorf("%d changes were taken, want %d", got, reloads/2)
+	}
+	t.Logf("%d requests during %d reloads", asked.Load(), reloads)
+}
+
+// TestDocumentsOfARoute: two platforms on one gateway share nothing, not even the names of their rules.
+func TestDocumentsOfARoute(t *testing.T) {
+	g := prepare(t)
+	g.write("rules/desk.yaml", strings.Replace(shopRules, "mask: [contact.phone]", "keep: [contact.phone]", 1))
+	b := newBackend(t, says(jsonHead, someOrder))
+	site := "minimize {\ndocuments %\ncaller {\nrole support\npurpose after_sales\n}\n}\nreverse_proxy {upstream}"
+	for document, want := range map[string]string{"shop": supportSees, "desk": strings.Replace(supportSees, "138****8000", somePhone, 1)} {
+		if err := g.load(b.addr, "", strings.Replace(site, "%", document, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := g.get("/api/orders").body; got != want {
+			t.Errorf("%s: got %s, want %s", document, got, want)
+		}
+	}
+	if err := g.load(b.addr, "", strings.Replace(site, "%", "shop desk", 1)); err == nil || !strings.Contains(err.Error(), "support-sees-masked") {
+		t.Errorf("two documents with the same rule ids: got %v", err)
+	}
+}

@@ -1,0 +1,59 @@
+package minimize
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/body"
+)
+
+// shadow judges a copy of a body and throws the output away: for report mode, and for candidate rules beside the enforced
+// ones. Whatever happens in it never reaches the answer. A nil shadow does nothing.
+type shadow struct {
+	m       *message
+	body    *body.JSON
+	refusal *rules.Refusal
+	ended   bool
+}
+
+func newShadow(m *message, j *rules.Judge) *shadow {
+	return &shadow{m: m, body: body.NewJSON(j, m.h.limits(), func([]byte, bool) error { return nil })}
+}
+
+func (s *shadow) write(p []byte) {
+	if s != nil && !s.ended {
+		s.try(func() error { _, err := s.body.Write(p); return err })
+	}
+}
+
+func (s *shadow) close() {
+	if s != nil && !s.ended {
+		s.try(s.body.Close)
+		s.ended = true
+	}
+}
+
+func (s *shadow) release() {
+	if s != nil {
+		s.body.Release()
+	}
+}
+
+func (s *shadow) try(f func() error) {
+	defer func() {
+		if recover() != nil {
+			s.ended, s.refusal = true, &rules.Refusal{Reason: rules.Unavailable}
+			s.m.h.metrics.panics.Inc()
+			s.m.h.logger.Error("panicking while a copy was judged", zap.String("decision", s.m.id), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	if err := f(); err != nil {
+		s.ended = true
+		if refusal, ok := errors.AsType[*rules.Refusal](err); ok {
+			s.refusal = refusal
+		}
+	}
+}

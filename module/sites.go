@@ -1,0 +1,184 @@
+package minimize
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// rawRoute is a route of the adapted configuration.
+type rawRoute struct {
+	Group  string                       `json:"group"`
+	Match  []map[string]json.RawMessage `json:"match"`
+	Handle []rawHandler                 `json:"handle"`
+}
+
+// rawHandler is what handlers that hold routes, and minimize's backends, have in their configuration.
+type rawHandler struct {
+	Handler string     `json:"handler"`
+	Name    string     `json:"name"` // of invoke
+	Routes  []rawRoute `json:"routes"`
+	Errors  struct {
+		Routes []rawRoute `json:"routes"`
+	} `json:"errors"`
+	HandleResponse []struct {
+		Match struct {
+			StatusCode []int `json:"status_code"`
+		} `json:"match"`
+		Routes []rawRoute `json:"routes"`
+	} `json:"handle_response"`
+	Rewrite struct {
+		Method string `json:"method"`
+	} `json:"rewrite"`
+}
+
+// forwardsAuth reports whether it is what the forward_auth directive makes: its requests ask who the caller is, and only
+// the refusals of the authentication server reach the caller.
+func forwardsAuth(method string, responses [][]int) bool {
+	return method == "GET" && len(responses) > 0 && slices.Equal(responses[0], []int{2})
+}
+
+func sitesOfJSON(config []byte) ([]site, error) {
+	var root struct {
+		Apps struct {
+			HTTP struct {
+				Servers map[string]struct {
+					Routes []rawRoute `json:"routes"`
+					Errors struct {
+						Routes []rawRoute `json:"routes"`
+					} `json:"errors"`
+					Named map[string]rawRoute `json:"named_routes"`
+				} `json:"servers"`
+			} `json:"http"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal(config, &root); err != nil {
+		return nil, fmt.Errorf("reading the adapted configuration: %w", err)
+	}
+	unique := 0
+	var sites []site
+	for _, name := range slices.Sorted(maps.Keys(root.Apps.HTTP.Servers)) {
+		server := root.Apps.HTTP.Servers[name]
+		s := site{name: name, routes: rawHops(server.Routes, &unique), errors: rawHops(server.Errors.Routes, &unique), named: make(map[string]hop)}
+		for name, route := range server.Named {
+			s.named[name] = rawHops([]rawRoute{route}, &unique)[0]
+		}
+		sites = append(sites, s)
+	}
+	return sites, nil
+}
+
+func rawHops(routes []rawRoute, unique *int) []hop {
+	var hops []hop
+	for _, route := range routes {
+		h := hop{grouped: route.Group != ""}
+		h.describe(route.Match, unique)
+		for _, handler := range route.Handle {
+			h.handlers = append(h.handlers, handler.link(unique))
+		}
+		hops = append(hops, h)
+	}
+	return hops
+}
+
+func (r *rawHandler) link(unique *int) link {
+	l := link{name: r.Handler, inner: [][]hop{rawHops(r.Routes, unique), rawHops(r.Errors.Routes, unique)}}
+	var statuses [][]int
+	for _, response := range r.HandleResponse {
+		statuses = append(statuses, response.Match.StatusCode)
+		l.inner = append(l.inner, rawHops(response.Routes, unique))
+	}
+	switch {
+	case r.Handler == "invoke":
+		l.invokes = r.Name
+	case r.Handler == "reverse_proxy" && forwardsAuth(r.Rewrite.Method, statuses):
+		l.name = "forward_auth"
+	}
+	return l
+}
+
+// provisionedSites reads the running configuration. It is for Start: while handlers are provisioned, later routes are raw.
+func (a *App) provisionedSites() ([]site, error) {
+	mod, err := a.ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil, nil //nolint:nilerror // no HTTP app, no routes
+	}
+	unique := 0
+	var sites []site
+	servers := mod.(*caddyhttp.App).Servers
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		server := servers[name]
+		s := site{name: name, routes: hops(server.Routes, &unique), named: make(map[string]hop)}
+		if server.Errors != nil {
+			s.errors = hops(server.Errors.Routes, &unique)
+		}
+		for name, route := range server.NamedRoutes {
+			s.named[name] = hops(caddyhttp.RouteList{*route}, &unique)[0]
+		}
+		sites = append(sites, s)
+	}
+	return sites, nil
+}
+
+func hops(routes caddyhttp.RouteList, unique *int) []hop {
+	var all []hop
+	for _, route := range routes {
+		h := hop{grouped: route.Group != ""}
+		h.describe(matchers(route.MatcherSets), unique)
+		for _, handler := range route.Handlers {
+			h.handlers = append(h.handlers, linkOf(handler, unique))
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+func matchers(sets caddyhttp.MatcherSets) []map[string]json.RawMessage {
+	var all []map[string]json.RawMessage
+	for _, set := range sets {
+		raw := make(map[string]json.RawMessage)
+		for _, m := range set {
+			value, _ := json.Marshal(m)
+			raw[caddy.GetModuleName(m)] = value
+		}
+		all = append(all, raw)
+	}
+	return all
+}
+
+func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
+	l := link{name: caddy.GetModuleName(handler)}
+	switch h := handler.(type) {
+	case *caddyhttp.Subroute:
+		l.inner = append(l.inner, hops(h.Routes, unique))
+		if h.Errors != nil {
+			l.inner = append(l.inner, hops(h.Errors.Routes, unique))
+		}
+	case *caddyhttp.Invoke:
+		l.invokes = h.Name
+	case *intercept.Intercept:
+		for _, response := range h.HandleResponse {
+			l.inner = append(l.inner, hops(response.Routes, unique))
+		}
+	case *reverseproxy.Handler:
+		var statuses [][]int
+		for _, response := range h.HandleResponse {
+			var codes []int
+			if response.Match != nil {
+				codes = response.Match.StatusCode
+			}
+			statuses = append(statuses, codes)
+			l.inner = append(l.inner, hops(response.Routes, unique))
+		}
+		if h.Rewrite != nil && forwardsAuth(h.Rewrite.Method, statuses) {
+			l.name = "forward_auth"
+		}
+	}
+	return l
+}
