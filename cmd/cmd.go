@@ -1,0 +1,38 @@
+// Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize demo`.
+package cmd
+
+import (
+	"slices"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// commands are registered below `caddy minimize`, in the order of its help.
+var commands = []func() *cobra.Command{testCommand, demoCommand}
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "minimize",
+		Short: "Tests rules and shows what the minimizing gateway does",
+		Long:  "Commands of the gateway that minimizes personal data. The gateway itself is configured in a Caddyfile and started by `run`.",
+		CobraFunc: func(c *cobra.Command) {
+			for _, command := range commands {
+				c.AddCommand(command())
+			}
+		},
+	})
+}
+
+// Shorten lets our own binary be called without the word `minimize` in the middle: `minimize demo` is `caddy minimize demo`.
+func Shorten(args []string) []string {
+	if len(args) < 2 {
+		return args
+	}
+	for _, command := range commands {
+		if command().Name() == args[1] {
+			return slices.Insert(slices.Clone(args), 1, "minimize")
+		}
+	}
+	return args
+}

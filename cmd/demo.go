@@ -1,0 +1,169 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func demoCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "demo [--port <port>] [--once]",
+		Short: "Starts a small shop behind the gateway and shows what five callers see of it",
+		Long: `Starts a small shop with made-up orders, the gateway in front of it and a metrics page, all in this process and for this
+machine only. Prints what five callers see and how to ask yourself. Ctrl-C stops it; nothing is left behind.`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().Int("port", 8080, "Port of the gateway; the next free one if it is taken")
+	c.Flags().Bool("once", false, "Ask as every caller, print what they see and stop; exit 1 if they see what they may not")
+	c.RunE = caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := runDemo(ctx, os.Stdout, fl.Int("port"), fl.Bool("once")); err != nil {
+			return caddy.ExitCodeFailedStartup, fmt.Errorf("running the demo: %w", err)
+		}
+		return caddy.ExitCodeSuccess, nil
+	})
+	return c
+}
+
+// demo is one run of it.
+type demo struct {
+	dir     string // rules, tokens and the audit file; removed at the end
+	url     string // of the gateway
+	callers []*demoCaller
+}
+
+func runDemo(ctx context.Context, out io.Writer, port int, once bool) error {
+	dir, err := os.MkdirTemp("", "minimize-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	d := &demo{dir: dir, callers: demoCallers()}
+	stop, err := d.start(port)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	seen, err := d.ask(ctx)
+	if err != nil {
+		return err
+	}
+	printDemo(out, d, seen, once)
+	if once {
+		return seen.check()
+	}
+	<-ctx.Done()
+	fmt.Fprintln(out, "\nStopped.")
+	return nil
+}
+
+// useOwnStorage keeps Caddy's locks and certificates out of the directory that a real Caddy of this user may have.
+func (d *demo) useOwnStorage() error {
+	if err := os.Setenv("XDG_DATA_HOME", filepath.Join(d.dir, "data")); err != nil {
+		return err
+	}
+	caddy.DefaultStorage.Path = caddy.AppDataDir()
+	return nil
+}
+
+// start mints the tokens and starts the shop and the gateway. The function it returns stops both.
+func (d *demo) start(port int) (func(), error) {
+	if err := d.useOwnStorage(); err != nil {
+		return nil, err
+	}
+	if err := mintTokens(d.dir, d.callers); err != nil {
+		return nil, err
+	}
+	shop, err := d.startShop()
+	if err != nil {
+		return nil, err
+	}
+	if err := d.startGateway(port, shop.Addr); err != nil {
+		shop.Close()
+		return nil, err
+	}
+	return func() {
+		_ = caddy.Stop() // the process ends anyway
+		shop.Close()
+	}, nil
+}
+
+// startShop serves the shop on a port of its own, which only the gateway knows.
+func (d *demo) startShop() (*http.Server, error) {
+	handler, err := newShop(d.page)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the shop: %w", err)
+	}
+	server := &http.Server{Addr: listener.Addr().String(), Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }() // it ends with Close
+	return server, nil
+}
+
+// startGateway loads the demo's Caddyfile into this process.
+func (d *demo) startGateway(port int, shop string) error {
+	port, err := freePort(port)
+	if err != nil {
+		return err
+	}
+	d.url = "http://127.0.0.1:" + strconv.Itoa(port)
+	for _, name := range []string{"Caddyfile", "rules.yaml"} {
+		text, err := demoFiles.ReadFile("demo/" + name)
+		if err != nil {
+			return err
+		}
+		filled := strings.NewReplacer("{$PORT}", strconv.Itoa(port), "{$SHOP}", shop).Replace(string(text))
+		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(filled), 0o600); err != nil {
+			return err
+		}
+	}
+	file := filepath.Join(d.dir, "Caddyfile")
+	caddyfile, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": file})
+	if err != nil {
+		return fmt.Errorf("reading the demo's Caddyfile: %w", err)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
+	return nil
+}
+
+// freePort looks where nobody listens. Caddy itself would share a port with another Caddy instead of failing.
+func freePort(from int) (int, error) {
+	const tries = 100
+	for port := from; port < from+tries; port++ {
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			return port, listener.Close()
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return 0, fmt.Errorf("listening on port %d: %w", port, err)
+		}
+	}
+	return 0, fmt.Errorf("ports %d to %d are all taken: choose one with --port", from, from+tries-1)
+}

@@ -1,0 +1,156 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/tidwall/gjson"
+
+	_ "github.com/caddy-minimize/minimize/module"
+)
+
+// TestDemoOnce runs what the README's first command runs: it fails where the callers do not differ.
+func TestDemoOnce(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	var out bytes.Buffer
+	if err := runDemo(t.Context(), &out, 18080, true); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("there are colors in what is no terminal")
+	}
+	left, err := os.ReadDir(temp)
+	if err != nil || len(left) != 0 {
+		t.Errorf("the demo left %d files behind (%v)", len(left), err)
+	}
+}
+
+// TestDemoAnswers holds what each caller of the demo sees against what its rules say.
+func TestDemoAnswers(t *testing.T) {
+	d, stop := startDemo(t)
+	defer stop()
+	seen, err := d.ask(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const w, c, g = cellWhole, cellChanged, cellGone
+	want := map[string][]string{ //  customer, support, courier, fraud, anonymous
+		"order_no":    {w, w, w, w, g},
+		"buyer name":  {w, c, w, c, g},
+		"phone":       {w, c, w, g, g},
+		"email":       {w, c, g, g, g},
+		"id_card":     {w, c, g, g, g},
+		"street":      {w, c, w, g, g},
+		"card_number": {w, c, g, c, g},
+		"card_expiry": {w, g, g, g, g},
+		"imei":        {w, g, g, w, g},
+		"iccid":       {w, g, g, w, g},
+		"ip":          {w, g, g, w, g},
+		"remark":      {w, c, g, g, g},
+		"next buyer":  {g, c, w, c, g},
+	}
+	for _, row := range seen.Rows {
+		kinds, ok := want[row.Label]
+		if !ok {
+			continue // nobody's data
+		}
+		for i, cell := range row.Cells {
+			if cell.Kind != kinds[i] {
+				t.Errorf("%s as %s: %s, want %s", row.Label, seen.Callers[i].Name, cell.Kind, kinds[i])
+			}
+		}
+	}
+}
+
+// TestDemoPage reads the page through the gateway, as a browser does.
+func TestDemoPage(t *testing.T) {
+	d, stop := startDemo(t)
+	defer stop()
+	status, page, err := d.get(t.Context(), "/", &demoCaller{})
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("status %d, %v", status, err)
+	}
+	for _, want := range []string{"<!doctype html>", "curl -s -H @", "nobody-exports-people", d.dir} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+func startDemo(t *testing.T) (*demo, func()) {
+	t.Helper()
+	d := &demo{dir: t.TempDir(), callers: demoCallers()}
+	stop, err := d.start(18080)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, stop
+}
+
+// TestDemoFindsAPort takes the port that the demo wants first.
+func TestDemoFindsAPort(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	taken := listener.Addr().(*net.TCPAddr).Port
+	port, err := freePort(taken)
+	if err != nil || port <= taken {
+		t.Errorf("port %d (%v), want the next free one after %d", port, err, taken)
+	}
+}
+
+// TestDemoRefusesTheExport asks the shop's own answer first: without the gateway the export is a file with everything.
+func TestDemoRefusesTheExport(t *testing.T) {
+	d, stop := startDemo(t)
+	defer stop()
+	for _, caller := range d.callers {
+		status, problem, err := d.get(context.Background(), demoExport, caller)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := caller.Name == "support" || caller.Name == "fraud"
+		if refused != (status == http.StatusForbidden) || refused != (gjson.Get(problem, "rule").Str == "nobody-exports-people") {
+			t.Errorf("%s saves the list as a file: status %s", caller.Name, strconv.Itoa(status))
+		}
+	}
+}
+
+// TestPad holds a Han character to its two cells.
+func TestPad(t *testing.T) {
+	for text, want := range map[string]string{
+		"":         "      ",
+		"abc":      "abc   ",
+		"abcdefgh": "abcde…",
+		"李娜":       "李娜  ",
+		"李娜李娜":     "李娜… ",
+		"a李娜李娜":    "a李娜…",
+	} {
+		if got := pad(text, 6); got != want {
+			t.Errorf("pad(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestShorten maps our own binary's words to Caddy's.
+func TestShorten(t *testing.T) {
+	for args, want := range map[string]string{
+		"minimize":                   "minimize",
+		"minimize demo --once":       "minimize minimize demo --once",
+		"minimize run --config file": "minimize run --config file",
+		"minimize minimize demo":     "minimize minimize demo",
+	} {
+		if got := strings.Join(Shorten(strings.Fields(args)), " "); got != want {
+			t.Errorf("%q becomes %q, want %q", args, got, want)
+		}
+	}
+}

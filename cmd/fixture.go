@@ -1,0 +1,286 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// fixtureFile is a file of fixtures as written. Each fixture stays a node, so that it can start from what is given.
+type fixtureFile struct {
+	Rules    yaml.Node // files, relative to this one
+	Keys     yaml.Node
+	Given    yaml.Node // what holds for every fixture that does not say otherwise
+	Fixtures []yaml.Node
+}
+
+// fixture is one message: who asks for what, what the backend answers, and what may come out.
+type fixture struct {
+	Name      string
+	Clause    string // of the policy or law that it comes from
+	Note      string
+	Caller    fixtureCaller
+	Purpose   string
+	Subject   string // of the message, as the route would say
+	Download  bool
+	Issues    words
+	Time      string
+	Direction string
+	Operation string
+	Body      yaml.Node
+	Expect    fixtureExpect
+
+	pos        rules.Pos
+	body       []byte
+	want       *tree
+	operation  rules.Operation
+	disclosure rules.Disclosure
+}
+
+type fixtureCaller struct {
+	ID           string
+	Roles        words
+	Organisation string
+	Country      string
+	Guardian     words // the data subjects' ids
+	Case         string
+	Claims       map[string]yaml.Node
+}
+
+// fixtureExpect is either a body or the reason of a refusal.
+type fixtureExpect struct {
+	Body    yaml.Node
+	Refused string
+	Rule    string // the refusing rule's id
+}
+
+// words is a text or a list of texts.
+type words []string
+
+// UnmarshalYAML replaces what is given, as every other key of a fixture does.
+func (w *words) UnmarshalYAML(n *yaml.Node) error {
+	*w = nil
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = n.Content
+	}
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
+			return errors.New("want a text or a list of texts")
+		}
+		*w = append(*w, item.Value)
+	}
+	return nil
+}
+
+// suite is a file of fixtures with its rules compiled.
+type suite struct {
+	file     string
+	rules    *rules.Ruleset
+	fixtures []*fixture
+	errs     rules.Errors
+}
+
+// loadSuite reads a file of fixtures and the rules that it names. All errors come at once, as rules.Errors.
+func loadSuite(file string) (*suite, error) {
+	s := &suite{file: file}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading fixtures: %w", err)
+	}
+	var written fixtureFile
+	if err := yaml.Load(data, &written, yaml.WithKnownFields()); err != nil {
+		s.addYAML(err)
+		return nil, s.errs.Err()
+	}
+	s.compile(&written)
+	names := map[string]int{}
+	for i := range written.Fixtures {
+		f := s.fixture(&written.Given, &written.Fixtures[i])
+		if line := names[f.Name]; line > 0 {
+			s.fail(&written.Fixtures[i], "the fixture in line %d has the same name", line)
+		}
+		names[f.Name] = f.pos.Line
+		s.fixtures = append(s.fixtures, f)
+	}
+	if len(s.fixtures) == 0 {
+		s.fail(&yaml.Node{Line: 1, Column: 1}, "a file of fixtures has `rules`, a list of files, and `fixtures`, a list of messages")
+	}
+	return s, s.errs.Err()
+}
+
+func (s *suite) fail(n *yaml.Node, format string, args ...any) {
+	pos := rules.Pos{File: s.file, Line: max(n.Line, 1), Column: max(n.Column, 1)}
+	s.errs = append(s.errs, &rules.Error{Pos: pos, Message: fmt.Sprintf(format, args...)})
+}
+
+var unknownField = regexp.MustCompile(`^field (\S+) not found in type \S+$`)
+
+// addYAML takes over what the YAML reader found, in words that do not speak of Go types.
+func (s *suite) addYAML(err error) {
+	found := []*yaml.LoadError{{Message: err.Error()}}
+	var many *yaml.LoadErrors
+	var one *yaml.LoadError
+	switch {
+	case errors.As(err, &many):
+		found = many.Errors
+	case errors.As(err, &one):
+		found = []*yaml.LoadError{one}
+	}
+	for _, e := range found {
+		message := unknownField.ReplaceAllString(e.Message, "there is no key `$1` here")
+		s.fail(&yaml.Node{Line: e.Mark.Line, Column: e.Mark.Column}, "%s", message)
+	}
+}
+
+// testKeys are the keys of `keys: test`. They protect nothing: fixtures are made up.
+var testKeys = map[string][]byte{"test": []byte("a key for fixtures, no secret")}
+
+// compile reads and compiles the rules.
+func (s *suite) compile(written *fixtureFile) {
+	files := written.Rules.Content
+	if written.Rules.Kind == yaml.ScalarNode {
+		files = []*yaml.Node{&written.Rules}
+	}
+	var docs []*rules.Document
+	for _, n := range files {
+		file := filepath.Join(filepath.Dir(s.file), n.Value)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			s.fail(n, "reading the rules: there is no readable file %s", file)
+			continue
+		}
+		doc, err := rules.Parse(file, data)
+		s.addRules(err)
+		docs = append(docs, doc)
+	}
+	o := rules.Options{Keys: s.keys(&written.Keys)}
+	if len(s.errs) > 0 {
+		return
+	}
+	compiled, err := rules.Compile(docs, o)
+	s.addRules(err)
+	s.rules = compiled
+}
+
+func (s *suite) keys(n *yaml.Node) *rules.KeyRing {
+	switch {
+	case n.Kind == 0:
+		return nil
+	case n.Value != "test":
+		s.fail(n, "`keys` is `test`, made-up keys for rules that pseudonymize, or left out")
+		return nil
+	}
+	keys, err := rules.NewKeyRing(testKeys)
+	if err != nil {
+		s.fail(n, "making the keys: %v", err)
+	}
+	return keys
+}
+
+func (s *suite) addRules(err error) {
+	var errs rules.Errors
+	switch {
+	case err == nil:
+	case errors.As(err, &errs):
+		s.errs = append(s.errs, errs...)
+	default:
+		s.fail(&yaml.Node{}, "%v", err)
+	}
+}
+
+// fixture reads one fixture over what is given.
+func (s *suite) fixture(given, n *yaml.Node) *fixture {
+	f := &fixture{pos: rules.Pos{File: s.file, Line: n.Line, Column: n.Column}}
+	for _, part := range []*yaml.Node{given, n} {
+		if part.Kind == 0 {
+			continue
+		}
+		if err := part.Load(f, yaml.WithKnownFields()); err != nil {
+			s.addYAML(err)
+			return f
+		}
+	}
+	s.check(n, f)
+	return f
+}
+
+// check turns what is written into what the engine takes.
+func (s *suite) check(n *yaml.Node, f *fixture) {
+	if f.Name == "" {
+		s.fail(n, "a fixture needs a `name`")
+	}
+	if f.Direction != "" && f.Direction != "response" {
+		s.fail(n, "`direction` is response, which may be left out; this gateway judges nothing else yet")
+	}
+	var err error
+	if f.operation, err = rules.ParseOperation(f.Operation); err != nil {
+		s.fail(n, "`operation`: %v", err)
+	}
+	if f.body, err = bodyOf(&f.Body); err != nil {
+		s.fail(n, "`body`: %v", err)
+	}
+	s.checkExpect(n, f)
+	f.disclosure = rules.Disclosure{
+		Position: rules.Response,
+		Caller: rules.Caller{
+			ID: f.Caller.ID, Roles: f.Caller.Roles, Organisation: f.Caller.Organisation, Country: f.Caller.Country,
+			Guardian: f.Caller.Guardian, Case: f.Caller.Case, Claims: map[string]string{},
+		},
+		Purpose: f.Purpose, Subject: f.Subject, Download: f.Download, Time: s.time(n, f.Time),
+	}
+	for name, value := range f.Caller.Claims {
+		f.disclosure.Caller.Claims[name] = value.Value
+	}
+	for _, name := range f.Issues {
+		f.disclosure.Issues = append(f.disclosure.Issues, rules.Category(name))
+	}
+}
+
+func (s *suite) checkExpect(n *yaml.Node, f *fixture) {
+	switch {
+	case (f.Expect.Body.Kind == 0) == (f.Expect.Refused == ""):
+		s.fail(n, "`expect` needs either a `body` or `refused`, a reason")
+	case f.Expect.Refused != "":
+		if !slices.Contains(reasons(), f.Expect.Refused) {
+			s.fail(n, "`refused` is one of %v", reasons())
+		}
+	default:
+		data, err := bodyOf(&f.Expect.Body)
+		if err == nil {
+			f.want, err = parseTree(data)
+		}
+		if err != nil {
+			s.fail(n, "the expected `body`: %v", err)
+		}
+	}
+}
+
+// reasons are those of a refusal.
+func reasons() []string {
+	var names []string
+	for r := rules.Authority; int(r) < rules.ReasonCount; r++ {
+		names = append(names, r.String())
+	}
+	return names
+}
+
+// time reads a fixture's time. A fixture without one would depend on the day that it runs.
+func (s *suite) time(n *yaml.Node, text string) time.Time {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		s.fail(n, "a fixture needs a `time`: a day such as 2026-11-22, or a time with a zone")
+	}
+	return t
+}

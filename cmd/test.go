@@ -1,0 +1,225 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// The exit codes of the test command.
+const (
+	testPassed = iota
+	testFailed
+	testBroken // the input: nothing was tested
+)
+
+func testCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "test [--json] <file or folder>...",
+		Short: "Runs fixtures against rule documents",
+		Long: `Runs fixtures against rule documents with the engine that the gateway uses: who asks for what, what the backend answers, and
+what may come out. Of a folder it takes every *.fixtures.yaml in it and below:
+
+  rules: [shop.yaml]                    # beside this file
+  keys: test                            # made-up keys, where a rule pseudonymizes
+  given:                                # what every fixture has that does not say otherwise
+    operation: GET /api/orders
+    time: 2026-11-22
+  fixtures:
+    - name: support sees a masked phone
+      caller: {id: c7, roles: [support], claims: {mfa: true}}
+      purpose: after_sales
+      body: {orders: [{id: u1, phone: "13800138000"}]}      # or the raw body as a text
+      expect: {body: {orders: [{id: u1, phone: "138****8000"}]}}
+    - name: no export
+      download: true
+      body: {phone: "13800138000"}
+      expect: {refused: limit, rule: no-export}
+
+A caller has id, roles, organisation, country, guardian, case and claims; a fixture also clause, note, subject (whose data the
+message is) and issues (what its route hands out). Bodies are compared as JSON: order makes no difference, the spelling of a
+number does, and <pseudonym NAME> stands for any token, the same for the same NAME.
+
+Exit codes: 0 every fixture passed, 1 a fixture failed, 2 rules or fixtures are broken and nothing was tested.`,
+		SilenceErrors: true, // printed readably already
+		SilenceUsage:  true,
+	}
+	asJSON := c.Flags().Bool("json", false, "Print the results as one JSON document")
+	c.RunE = func(c *cobra.Command, paths []string) error {
+		switch code := runTests(c.OutOrStdout(), c.ErrOrStderr(), paths, *asJSON); code {
+		case testPassed:
+			return nil
+		case testFailed:
+			return errors.New("a fixture failed") // Caddy exits with 1
+		default:
+			// Caddy keeps its error with an exit code to itself, and makes one here.
+			return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(c, nil)
+		}
+	}
+	return c
+}
+
+// runTests runs all fixtures and returns the exit code.
+func runTests(out, errs io.Writer, paths []string, asJSON bool) int {
+	if len(paths) == 0 {
+		fmt.Fprintln(errs, "Name files of fixtures, or a folder with *.fixtures.yaml in it: minimize test rules")
+		return testBroken
+	}
+	suites, err := loadSuites(paths)
+	if err != nil {
+		fmt.Fprintf(errs, "%v\nNothing was tested. Mend this first.\n", err)
+		return testBroken
+	}
+	var results []*result
+	for _, s := range suites {
+		for _, f := range s.fixtures {
+			results = append(results, s.run(f))
+		}
+	}
+	if asJSON {
+		err = printResultsJSON(out, results)
+	} else {
+		printResults(newPainter(out), results, paths)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(errs, err)
+		return testBroken
+	case countFailed(results) > 0:
+		return testFailed
+	}
+	return testPassed
+}
+
+func loadSuites(paths []string) ([]*suite, error) {
+	var suites []*suite
+	var broken []error
+	for _, path := range paths {
+		files, err := fixtureFiles(path)
+		broken = append(broken, err)
+		for _, file := range files {
+			s, err := loadSuite(file)
+			suites, broken = append(suites, s), append(broken, err)
+		}
+	}
+	return suites, errors.Join(broken...)
+}
+
+// fixtureFiles returns the file itself, or all files of fixtures in a folder.
+func fixtureFiles(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("finding fixtures: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(path, func(file string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(file, ".fixtures.yaml") {
+			files = append(files, file)
+		}
+		return err
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("finding fixtures: no *.fixtures.yaml in %s", path)
+	}
+	return files, err
+}
+
+func countFailed(results []*result) int {
+	failed := 0
+	for _, r := range results {
+		if !r.Passed {
+			failed++
+		}
+	}
+	return failed
+}
+
+func printResultsJSON(out io.Writer, results []*result) error {
+	failed := countFailed(results)
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(map[string]any{"passed": len(results) - failed, "failed": failed, "fixtures": results})
+}
+
+func printResults(p *painter, results []*result, paths []string) {
+	file := ""
+	for _, r := range results {
+		if r.File != file {
+			file = r.File
+			fmt.Fprintln(p.out, p.paint(bold, file))
+		}
+		p.result(r)
+	}
+	failed := countFailed(results)
+	if failed == 0 {
+		fmt.Fprintln(p.out, p.paint(green, fmt.Sprintf("All %d fixtures passed.", len(results))))
+		return
+	}
+	fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%d of %d fixtures failed.", failed, len(results))))
+	fmt.Fprintf(p.out, "Either a rule or an expectation is wrong. Mend it and run again: minimize test %s\n", strings.Join(paths, " "))
+}
+
+// mostDifferences is how many places of one body are shown: those that differ tell more than the body around them.
+const mostDifferences = 12
+
+func (p *painter) result(r *result) {
+	if r.Passed {
+		fmt.Fprintln(p.out, "  "+p.paint(green, "✓")+" "+r.Name)
+		return
+	}
+	fmt.Fprintf(p.out, "  %s %s %s\n", p.paint(red, "✗"), r.Name, p.paint(faint, fmt.Sprintf("(%s:%d)", r.File, r.Line)))
+	for i, d := range r.Differences {
+		if i == mostDifferences {
+			fmt.Fprintf(p.out, "      and %d more\n", len(r.Differences)-i)
+			break
+		}
+		at := d.At
+		if at == "" {
+			at = "the whole body"
+		}
+		want, got := p.fit(d.Want, d.Got)
+		fmt.Fprintf(p.out, "      %s\n        want %s\n        got  %s\n", at, p.paint(green, want), p.paint(red, got))
+	}
+}
+
+// fit cuts two values to the line, to where they start to differ. "" says that nothing is there.
+func (p *painter) fit(want, got string) (string, string) {
+	w, g := []rune(want), []rune(got)
+	same := 0
+	for same < min(len(w), len(g)) && w[same] == g[same] {
+		same++
+	}
+	most := max(p.columns-15, 40)
+	from := max(same-most/4, 0)
+	if max(len(w), len(g)) <= most {
+		from = 0
+	}
+	return cut(w, from, most), cut(g, from, most)
+}
+
+func cut(value []rune, from, most int) string {
+	if len(value) == 0 {
+		return "nothing"
+	}
+	before, after := "", ""
+	if from > 0 {
+		before = "…"
+	}
+	value = value[from:]
+	if len(value) > most {
+		value, after = value[:most], "…"
+	}
+	return before + string(value) + after
+}
