@@ -226,3 +226,23 @@ func TestPseudonym(t *testing.T) {
 		}
 	}
 }
+
+// TestSubjectCountry: what is no country code is no answer, so a limit that asks holds.
+func TestSubjectCountry(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p]
+records: [{at: "", subject: /id, country: /country}]
+allow:
+  - {id: one, to: a, for: p, keep: [personal]}
+limit:
+  - {id: two, to: a, when: {country: CN}, strip: [personal]}
+`)
+	j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{Roles: []string{"a"}}})
+	for country, want := range map[string]Action{"CN": Strip, "DE": Keep, "China": Strip, "cn": Strip, "": Strip} {
+		values := make([]Value, j.Scope().SlotCount())
+		values[slotCountry] = Value{Known, []byte(country)}
+		if have := j.Table(j.Facts(0, values)).Decide(r.ID("contact.phone")).Action; have != want {
+			t.Errorf("%q: %v, want %v", country, have, want)
+		}
+	}
+}

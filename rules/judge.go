@@ -165,7 +165,9 @@ func (j *Judge) answer(c condition, record int, values []Value) answer {
 			return oneOf("true", c.want)
 		}
 	case askCountry:
-		return ask(values[slotCountry], c.want)
+		if v := values[slotCountry]; isCountry(string(v.Text)) { // "China" is no answer, rather than a no
+			return ask(v, c.want)
+		}
 	case askField:
 		return ask(values[slotFields+c.field], c.want)
 	}
@@ -302,6 +304,14 @@ func (k *kind) Table(f Facts) *Table {
 	}
 	k.mu.Unlock()
 	return t
+}
+
+// AsksNothing reports whether every record is judged alike.
+func (k *kind) AsksNothing() bool { return len(k.conditions) == 0 }
+
+// KeepsAll reports whether everything stays as it is, whatever it is.
+func (k *kind) KeepsAll() bool {
+	return !slices.ContainsFunc(k.fixed, func(d *Decision) bool { return d == nil || d.Action != Keep })
 }
 
 // Fixed returns the decision for a category where it is the same for every record, or nil.

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +21,9 @@ const countries = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE B
 	"SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ " +
 	"UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
 
-func isCountry(s string) bool { return len(s) == 2 && slices.Contains(strings.Fields(countries), s) }
+func isCountry(s string) bool {
+	return len(s) == 2 && strings.Contains(countries, s) && !strings.Contains(s, " ")
+}
 
 func (p *parser) country(n *yaml.Node) string {
 	s := p.text(n)

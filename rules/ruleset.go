@@ -50,6 +50,9 @@ func (r *Ruleset) Home() string { return r.home }
 // Categories returns every category by its CategoryID; row 0 is no category.
 func (r *Ruleset) Categories() []CategoryInfo { return r.categories }
 
+// ID is the row of a category; 0 where no document declares it.
+func (r *Ruleset) ID(c Category) CategoryID { return r.ids[c] }
+
 // KnowsRole reports whether a document declares the role. A caller's unknown roles count for nothing.
 func (r *Ruleset) KnowsRole(role string) bool { return r.roles[role] }
 

@@ -16,13 +16,13 @@ const (
 
 // enterGiant goes on in pieces with the string whose quote is at i. Like a container it may be taken away as a whole; where
 // it would be written anew it is blanked, because it is never held as a whole.
-func (w *JSON) enterGiant(i int) (bool, error) {
+func (w *JSON) enterGiant(i int) (int, error) {
 	w.state = inString
 	w.enter(i+1, i, '"', giant)
-	w.pos, w.piece = i+1, i+1
+	w.piece = i + 1
 	w.pieceEsc, w.flood = false, 0
 	w.context = emptied(w.context)
-	return w.giant()
+	return i + 1, nil
 }
 
 // giant reads on in a giant string and reports whether it ended.
@@ -73,30 +73,39 @@ func (w *JSON) cutPiece(fr *frame, last bool) bool {
 	if w.wording(fr) {
 		w.words = w.addWords(w.holes[fr.hole].words, w.text)
 	}
-	h := hole{kind: piece, depth: uint8(w.depth), record: fr.record, start: w.piece, comma: w.piece, escaped: w.pieceEsc}
-	h.words, h.wordsEnd, h.hits = int32(len(w.words)), int32(len(w.words)), int32(len(w.hits))
+	from := len(w.hits)
 	if fr.search {
 		w.hits = w.scope.Detect(w.hits, w.text, w.field.context)
-		limit = w.pieceHits(h.hits, before, limit)
+		limit = w.pieceHits(from, before, limit)
 	}
-	h.hitsEnd = int32(len(w.hits))
 	end := limit - before
 	if w.pieceEsc {
 		end, _ = rawOffset(raw, 0, 0, end)
 	}
-	h.end = w.piece + end
-	w.piece = h.end
-	if h.hitsEnd > h.hits {
-		w.add(fr, h)
+	if len(w.hits) > from {
+		w.pieceHole(fr, from, w.piece+end)
 	}
+	w.piece += end
 	w.context = append(emptied(w.context), w.text[max(0, limit-contextSize):limit]...)
 	return true
+}
+
+// pieceHole makes a hole of the piece that ends at end, with the hits from index from on.
+func (w *JSON) pieceHole(fr *frame, from, end int) {
+	w.mark(piece, w.piece, end)
+	h := &w.holes[len(w.holes)-1]
+	h.record, h.escaped, h.hits = fr.record, w.pieceEsc, int32(from)
+	w.settleHole(h)
+	if h.judged && h.idle() && w.pending == 0 {
+		w.count(h)
+		w.unmake(h)
+	}
 }
 
 // pieceHits keeps of the hits from index from on what lies in the piece, which is the text from before to limit, and
 // counts their places from there. A hit across the limit moves it: the next piece sees that hit whole. One that is longer
 // than a piece has no end that could be found, so all the rest of the string belongs to it.
-func (w *JSON) pieceHits(from int32, before, limit int) int {
+func (w *JSON) pieceHits(from, before, limit int) int {
 	for limit < len(w.text) && !utf8.RuneStart(w.text[limit]) {
 		limit--
 	}

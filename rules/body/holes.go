@@ -74,6 +74,9 @@ func (h *hole) idle() bool {
 	return h.action == rules.Keep && !h.edits && h.starts == 0 && (h.name == nil || h.name.Action == rules.Keep)
 }
 
+// uncounted reports whether nothing of an idle hole shows in the report.
+func (h *hole) uncounted() bool { return h.category == 0 && h.hitsEnd == h.hits && h.name == nil }
+
 // taken reports whether a container or giant string goes as a whole.
 func (h *hole) taken() bool { return h.action >= rules.Blank || h.kind == gone }
 

@@ -22,7 +22,13 @@ func (w *JSON) decide(record int32, c rules.CategoryID) *rules.Decision {
 // judgeHole decides what happens to a hole's value. It reports false if that is not known yet.
 func (w *JSON) judgeHole(h *hole) bool {
 	h.by, h.category, h.action, h.edits, h.name = nil, 0, rules.Keep, false, nil
-	return w.judgeLabel(h) && w.judgeHits(h) && w.judgeWords(h) && w.judgeName(h)
+	if !w.judgeLabel(h) {
+		return false
+	}
+	if h.hits == h.hitsEnd && h.words == h.wordsEnd && h.data == 0 {
+		return true // most are declared by their place or name alone
+	}
+	return w.judgeHits(h) && w.judgeWords(h) && w.judgeName(h)
 }
 
 // lower takes a decision if it is stricter than what was decided so far.

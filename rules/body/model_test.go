@@ -542,11 +542,11 @@ func TestModel(t *testing.T) {
 	seed := rand.Uint64()
 	r := random{rand.New(rand.NewPCG(seed, 1))}
 	refused := 0
-	for i := range 300 {
+	for i := range 120 {
 		withRecords := i%3 > 0
 		text := r.rules(withRecords)
 		j := judgeFor(rulesOf(t, text).Scope("GET", "/"), "reader")
-		for range 60 {
+		for range 40 {
 			doc := r.tree(5)
 			if i%2 == 0 {
 				doc = &tree{kind: 'o', names: []string{"list", "a"}, members: []*tree{{kind: 'a', members: []*tree{r.tree(3), r.tree(4), r.tree(2)}}, r.tree(3)}}

@@ -169,8 +169,12 @@ func (p *prediction) at(b []byte) bool {
 	if len(b) < 24 || len(p.raw) > 24 {
 		return len(b) >= len(p.raw) && string(b[:len(p.raw)]) == p.raw
 	}
-	b = b[:24]
-	return (binary.LittleEndian.Uint64(b)^p.want[0])&p.mask[0]|
-		(binary.LittleEndian.Uint64(b[8:])^p.want[1])&p.mask[1]|
+	return p.short((*[24]byte)(b))
+}
+
+// short is at for a name that is not longer than what is compared.
+func (p *prediction) short(b *[24]byte) bool {
+	return (binary.LittleEndian.Uint64(b[:8])^p.want[0])&p.mask[0]|
+		(binary.LittleEndian.Uint64(b[8:16])^p.want[1])&p.mask[1]|
 		(binary.LittleEndian.Uint64(b[16:])^p.want[2])&p.mask[2] == 0
 }

@@ -24,14 +24,10 @@ const (
 // cut it returns where to go on: before an escape or a rune that is not complete.
 func stringEnd(b []byte, i int) (at int, escaped bool, f found) {
 	for {
-		// Eight bytes at once: a byte is plain if it is neither a quote nor a backslash nor a control character nor the start
-		// of a rune outside ASCII. The lowest marked byte is exact, because a borrow only spreads upwards from a marked one.
+		// Eight bytes at once.
 		for ; i+8 <= len(b); i += 8 {
-			x := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := x^lows*'"', x^lows*'\\'
-			special := ((quote-lows)&^quote | (slash-lows)&^slash | (x-lows*' ')&^x | x) & highs
-			if special != 0 {
-				i += bits.TrailingZeros64(special) / 8
+			if n := plainBytes(b[i:]); n < 8 {
+				i += n
 				break
 			}
 		}
@@ -60,6 +56,16 @@ func stringEnd(b []byte, i int) (at int, escaped bool, f found) {
 			}
 		}
 	}
+}
+
+// plainBytes returns how many of the first eight bytes of b are plain: neither a quote nor a backslash nor a control
+// character nor a part of a rune outside ASCII. The lowest marked byte is exact, because a borrow only spreads upwards
+// from a marked one.
+func plainBytes(b []byte) int {
+	x := binary.LittleEndian.Uint64(b)
+	quote, slash := x^lows*'"', x^lows*'\\'
+	special := ((quote-lows)&^quote | (slash-lows)&^slash | (x-lows*' ')&^x | x) & highs
+	return bits.TrailingZeros64(special) / 8
 }
 
 // runes returns how many bytes of runes outside ASCII b starts with.
@@ -164,6 +170,36 @@ func digitsEnd(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// scalarEnd returns where the scalar at i ends, what it is, and whether it is one. A string is read from from on; where it
+// is cut, end is where to go on.
+func scalarEnd(b []byte, i, from int, final bool) (end int, k kind, f found) {
+	switch c := b[i]; {
+	case c == '"':
+		k = text
+		end, escaped, f := stringEnd(b, from)
+		if escaped {
+			k = escapedText
+		}
+		if f == whole {
+			end++
+		}
+		return end, k, f
+	case c == '-' || c-'0' <= 9:
+		end, ok := numberEnd(b, i)
+		switch {
+		case end == len(b) && !final:
+			return end, number, cut // more digits may come
+		case !ok:
+			return end, number, broken
+		}
+		return end, number, whole
+	case c == 't' || c == 'f' || c == 'n':
+		end, f = literalEnd(b, i)
+		return end, literal, f
+	}
+	return i, literal, broken
 }
 
 // literalEnd returns where true, false or null ends.

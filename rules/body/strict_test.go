@@ -61,3 +61,21 @@ func TestJSONTestSuite(t *testing.T) {
 		t.Errorf("read %d n_, %d y_ and %d i_ cases", seen['n'], seen['y'], seen['i'])
 	}
 }
+
+// TestLearntIsNoGrammar reads an array where an object of the same names was read before: what was learnt of names says
+// nothing about what may stand there.
+func TestLearntIsNoGrammar(t *testing.T) {
+	j := judgeFor(scopeOf(t, shop), "full")
+	pad := strings.Repeat(" ", 100)
+	for range 3 {
+		if got := `{"a":{"b":1,"c":2},"d":{"b":1,"c":2}}`; output(t, j, got+pad) != got+pad {
+			t.Error("an object is not read")
+		}
+	}
+	for _, body := range []string{
+		`{"a":["b":1,"c":2]}`, `{"a":[1,"b":1]}`, `{"a":{"b":1"c":2}}`, `{"a":{,"b":1}}`, `{"a":{"b":1,}}`, `{"a":{"b":1,"c"2}}`,
+		`{"a":{"b":tru,"c":2}}`, `{"a":{"b":01,"c":2}}`, `{"a":{"b":"\x","c":2}}`, "{\"a\":{\"b\":\"\xff\",\"c\":2}}", `{"a":{"b":1,"c":2}]`,
+	} {
+		refused(t, j, body+pad)
+	}
+}

@@ -53,194 +53,218 @@ func (fr *frame) settle(w *JSON) {
 
 // scan reads the tokens of the window. Where it ends inside a token, the next scan reads that token again.
 func (w *JSON) scan() error {
-	b, i := w.held, w.pos
-	fr := &w.frames[w.depth]
-	if w.state == inString {
-		if ended, err := w.giant(); !ended || err != nil {
-			return err
-		}
-		i, fr = w.pos, &w.frames[w.depth]
-	}
 	for {
-		if i < len(b) && b[i] <= ' ' {
-			i = spaceEnd(b, i)
-		}
-		if i >= len(b) {
-			break
-		}
-		switch c := b[i]; w.state {
-		case wantNext:
-			switch {
-			case c == ',':
-				fr.comma, fr.first = i, false
-				i++
-				w.state = wantName
-				if fr.close == ']' {
-					w.state = wantValue
-					w.field = w.element(fr)
-				}
-				continue
-			case c != fr.close:
-				return w.unreadable(i, "expecting a comma or the end of the container")
-			}
-			i++
-			fr = w.leave(i)
-			continue
-		case wantMember:
-			if c == '}' {
-				i++
-				fr = w.leave(i)
-				continue
-			}
-			fallthrough
-		case wantName:
-			if c != '"' {
-				return w.unreadable(i, "expecting a name")
-			}
-			f := fr.node.first
-			if fr.last != nil {
-				f = fr.last.next
-			}
-			if f != nil && w.mid == 0 && f.at(b[i:]) {
-				i += len(f.raw)
-				w.field, fr.last = f, f
-				w.state = wantValue
-				continue
-			}
-			end, err := w.name(fr, i)
-			if err != nil || end == 0 {
-				w.pos = i
+		if w.state == inString {
+			if ended, err := w.giant(); !ended || err != nil {
 				return err
 			}
-			i = end
-			w.state = wantColon
-			continue
-		case wantColon:
-			if c != ':' {
-				return w.unreadable(i, "expecting a colon")
-			}
-			i++
-			w.state = wantValue
-			continue
-		case wantElement:
-			if c == ']' {
-				i++
-				fr = w.leave(i)
-				continue
-			}
-			w.field = w.element(fr)
-			w.state = wantValue
-			fallthrough
-		case wantValue:
-			f := w.field
-			kind, end := literal, 0
-			switch {
-			case c == '"':
-				at, escaped := i+1, false
-				if w.mid != 0 {
-					at, escaped = w.mid, w.midEsc
-				}
-				at, esc, f := stringEnd(b, at)
-				escaped = escaped || esc
-				if f == broken {
-					return w.unreadable(at, "reading a string")
-				}
-				if at-i > maxString {
-					w.pos, w.mid = i, 0
-					if ended, err := w.enterGiant(i); !ended || err != nil {
-						return err
-					}
-					i, fr = w.pos, &w.frames[w.depth]
-					continue
-				}
-				if f == cut {
-					w.pos, w.mid, w.midEsc = i, at, escaped
-					return nil
-				}
-				w.mid = 0
-				kind, end = text, at+1
-				if escaped {
-					kind = escapedText
-				}
-			case c == '{' || c == '[':
-				i++
-				if err := w.open(i, c+2); err != nil { // in ASCII, a bracket's closing one comes two later
-					return err
-				}
-				fr = &w.frames[w.depth]
-				continue
-			case c == '-' || c-'0' <= 9:
-				var ok bool
-				end, ok = numberEnd(b, i)
-				switch {
-				case end-i > maxNumber:
-					return w.unreadable(i, "reading a number of more than 1000 bytes")
-				case end == len(b) && !w.final:
-					w.pos = i
-					return nil
-				case !ok:
-					return w.unreadable(i, "reading a number")
-				}
-				kind = number
-			case c == 't' || c == 'f' || c == 'n':
-				var f found
-				end, f = literalEnd(b, i)
-				if f == cut {
-					w.pos = i
-					return nil
-				}
-				if f == broken {
-					return w.unreadable(i, "reading a literal")
-				}
-			default:
-				return w.unreadable(i, "expecting a value")
-			}
-			if !fr.calm || !f.calm {
-				w.leaf(fr, f, i, end, kind)
-			}
-			i = end
-			w.state = wantNext
-			if fr.close == 0 {
-				w.state = wantEnd
-			}
-			continue
-		default:
-			return w.unreadable(i, "expecting the end of the body")
 		}
+		w.pos = spaceEnd(w.held, w.pos)
+		if w.pos == len(w.held) {
+			return nil
+		}
+		next, err := w.token(&w.frames[w.depth], w.pos)
+		if err != nil || next == w.pos {
+			return err
+		}
+		w.pos = next
 	}
-	w.pos = i
-	return nil
 }
 
-// name reads a name that was not predicted. It returns where it ends, or 0 where it is cut.
-func (w *JSON) name(fr *frame, i int) (int, error) {
-	at, escaped := i+1, false
-	if w.mid != 0 {
-		at, escaped = w.mid, w.midEsc
+// token reads the token that starts at i and returns where it ends, or i where it is cut.
+func (w *JSON) token(fr *frame, i int) (int, error) {
+	switch c := w.held[i]; w.state {
+	case wantNext:
+		if fr.close == '}' {
+			if next := w.members(fr, i); next > i {
+				return next, nil
+			}
+		}
+		if c == ',' {
+			return w.comma(fr, i), nil
+		}
+		if c != fr.close {
+			return i, w.unreadable(i, "expecting a comma or the end of the container")
+		}
+		return w.leave(i + 1), nil
+	case wantMember, wantName:
+		if w.state == wantMember && w.mid == 0 {
+			if next := w.members(fr, i); next > i {
+				return next, nil
+			}
+		}
+		switch {
+		case c == '"':
+			return w.name(fr, i)
+		case c == '}' && w.state == wantMember:
+			return w.leave(i + 1), nil
+		}
+		return i, w.unreadable(i, "expecting a name")
+	case wantColon:
+		if c != ':' {
+			return i, w.unreadable(i, "expecting a colon")
+		}
+		w.state = wantValue
+		return i + 1, nil
+	case wantElement:
+		if c == ']' {
+			return w.leave(i + 1), nil
+		}
+		w.field, w.state = w.element(fr), wantValue
+		return w.begins(fr, i)
+	case wantValue:
+		return w.begins(fr, i)
 	}
-	at, esc, f := stringEnd(w.held, at)
-	escaped = escaped || esc
+	return i, w.unreadable(i, "expecting the end of the body")
+}
+
+func (w *JSON) comma(fr *frame, i int) int {
+	fr.comma, fr.first = i, false
+	w.state = wantName
+	if fr.close == ']' {
+		w.field, w.state = w.element(fr), wantValue
+	}
+	return i + 1
+}
+
+// begins reads the scalar or the bracket at i.
+func (w *JSON) begins(fr *frame, i int) (int, error) {
+	if c := w.held[i]; c == '{' || c == '[' {
+		return i + 1, w.open(i+1, c+2) // in ASCII, a bracket's closing one comes two later
+	}
+	end, k, f := scalarEnd(w.held, i, max(i+1, w.mid), w.final)
+	if k == text && w.midEsc {
+		k = escapedText
+	}
 	switch {
 	case f == broken:
-		return 0, w.unreadable(at, "reading a name")
+		return i, w.unreadable(end, "expecting a value")
+	case k <= escapedText && end-i > maxString:
+		w.mid, w.midEsc = 0, false
+		return w.enterGiant(i)
+	case k == number && end-i > maxNumber:
+		return i, w.unreadable(i, "reading a number of more than 1000 bytes")
+	case f == cut && k <= escapedText:
+		w.mid, w.midEsc = end, k == escapedText
+		return i, nil
+	case f == cut:
+		return i, nil
+	}
+	w.mid, w.midEsc = 0, false
+	if !fr.calm || !w.field.calm {
+		w.leaf(fr, w.field, i, end, k)
+	}
+	w.state = wantNext
+	if fr.close == 0 {
+		w.state = wantEnd
+	}
+	return end, nil
+}
+
+// members reads on in an object while its members are the predicted ones and plain scalars, as nearly all are: one loop
+// without states. Whatever is different it leaves to token, from the comma on.
+func (w *JSON) members(fr *frame, i int) int {
+	b := w.held
+	for f := fr.expected(); f != nil && i+64 <= len(b); f = f.next {
+		j := i
+		if w.state == wantNext {
+			if b[i] != ',' {
+				break
+			}
+			j++
+		}
+		if b[j] <= ' ' {
+			if j = spaceEnd(b, j); j+64 > len(b) {
+				break
+			}
+		}
+		if len(f.raw) > 24 || !f.short((*[24]byte)(b[j:])) {
+			break
+		}
+		if j += len(f.raw); b[j] == ' ' {
+			j++
+		}
+		end, k, found := 0, literal, whole
+		switch c := b[j]; {
+		case c == '"':
+			escaped := false
+			if end = j + 1 + plainBytes(b[j+1:]); b[end] != '"' {
+				end, escaped, found = stringEnd(b, end)
+			}
+			end++
+			if k = text; escaped {
+				k = escapedText
+			}
+		case c == '-' || c-'0' <= 9:
+			ok := false
+			if end, ok = numberEnd(b, j); !ok || end == len(b) {
+				return i
+			}
+			k = number
+		case c == 't' || c == 'f' || c == 'n':
+			end, found = literalEnd(b, j)
+		default:
+			return i
+		}
+		if found != whole || end-j > maxNumber {
+			return i
+		}
+		fr.last = f
+		if !fr.calm || !f.calm {
+			if w.state == wantNext {
+				fr.comma, fr.first = i, false
+			}
+			w.leaf(fr, f, j, end, k)
+		}
+		w.state = wantNext
+		i = end
+	}
+	return i
+}
+
+// name reads the name at i.
+func (w *JSON) name(fr *frame, i int) (int, error) {
+	if f := fr.expected(); f != nil && w.mid == 0 && f.at(w.held[i:]) {
+		w.field, fr.last = f, f
+		w.state = wantValue
+		return i + len(f.raw), nil
+	}
+	at, escaped, f := stringEnd(w.held, max(i+1, w.mid))
+	escaped = escaped || w.midEsc
+	switch {
+	case f == broken:
+		return i, w.unreadable(at, "reading a name")
 	case at-i > maxName:
-		return 0, w.unreadable(i, "reading a name of more than 64 KiB")
+		return i, w.unreadable(i, "reading a name of more than 64 KiB")
 	case f == cut:
 		w.mid, w.midEsc = at, escaped
-		return 0, nil
+		return i, nil
 	}
-	w.mid = 0
+	w.mid, w.midEsc = 0, false
+	w.state = wantColon
 	w.field = w.learnt.member(fr.node, w.held[i+1:at], escaped, &w.stray, &w.text)
-	if w.field == &w.stray {
-		return at + 1, nil
+	if w.field != &w.stray {
+		w.expect(fr)
 	}
+	return at + 1, nil
+}
+
+// expected returns the member that came next in the last such object; nil: nobody knows.
+func (fr *frame) expected() *field {
+	if fr.last != nil {
+		return fr.last.next
+	}
+	return fr.node.first
+}
+
+// expect remembers which member came after the one before.
+func (w *JSON) expect(fr *frame) {
 	if fr.last != nil {
 		fr.last.next = w.field
 	} else {
 		fr.node.first = w.field
 	}
 	fr.last = w.field
-	return at + 1, nil
 }
 
 // element returns the field of the array's next element.
@@ -257,7 +281,11 @@ func (w *JSON) element(fr *frame) *field {
 func (w *JSON) push(i int, end byte, record int32, inherit *rules.Label) *frame {
 	w.depth++
 	fr := &w.frames[w.depth]
-	*fr = frame{node: w.learnt.inside(w.field), inherit: inherit, comma: i, record: record, hole: none, close: end, first: true}
+	in := w.field.node
+	if in == nil {
+		in = w.learnt.inside(w.field)
+	}
+	*fr = frame{node: in, inherit: inherit, comma: i, record: record, hole: none, close: end, first: true}
 	return fr
 }
 

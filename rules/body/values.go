@@ -23,34 +23,86 @@ func (w *JSON) leaf(fr *frame, f *field, start, end int, k kind) {
 
 // value makes a hole of a scalar unless it surely stays as it is.
 func (w *JSON) value(fr *frame, f *field, record int32, start, end int, k kind) {
-	h := w.newHole(fr, f, record, k)
-	h.start, h.end = start, end
-	if !h.silent() {
-		w.find(&h, f)
-	}
-	if h.label == nil && h.hitsEnd == h.hits && h.wordsEnd == h.words && h.data == 0 && h.starts == 0 && fixedKeep(w.decide(record, 0)) {
+	if f.data == 0 && record == fr.record && (f.label != nil || fr.inherit == nil) && w.plain(f, record, start, end, k) {
 		w.stays(fr)
 		return
 	}
-	w.add(fr, h)
+	h := w.newHole(fr, f, record, k)
+	h.start, h.end = start, end
+	if !h.silent() {
+		w.find(h, f)
+	}
+	w.settleHole(h)
+	// What surely stays is counted and forgotten, unless something around it may still be taken away.
+	if h.judged && h.idle() && (w.pending == 0 || h.uncounted()) {
+		w.count(h)
+		w.unmake(h)
+		w.stays(fr)
+	}
 }
 
-// newHole starts the hole of a value at the current place.
-func (w *JSON) newHole(fr *frame, f *field, record int32, k kind) hole {
-	h := hole{
-		kind: k, depth: uint8(w.depth), record: record, label: f.label, data: f.data, end: open,
-		comma: fr.comma, first: fr.first, tracked: !fr.sure,
-		hits: int32(len(w.hits)), words: int32(len(w.words)),
+// plain reports whether a scalar surely stays as it is, and counts it. It is what value comes to for most values, without
+// the detour of a hole.
+func (w *JSON) plain(f *field, record int32, start, end int, k kind) bool {
+	category, detects, free := rules.CategoryID(0), w.detects, false
+	if l := f.label; l != nil {
+		if l.Silent {
+			return true
+		}
+		if l.Least != 0 || w.pending > 0 {
+			return false
+		}
+		category, free = l.Category, l.Text
+		detects = detects && free
 	}
-	h.hitsEnd, h.wordsEnd = h.hits, h.words
+	if k == escapedText || k == text && w.hasWords {
+		return false
+	}
+	d := w.decide(record, category)
+	if d == nil || d.Action != rules.Keep && !(free && d.Action == rules.Mask) {
+		return false
+	}
+	if detects && w.detected(f, start, end, k) {
+		return false
+	}
+	w.tally(category, d.Action)
+	return true
+}
+
+// detected reports whether a detector knows anything of a scalar without escapes.
+func (w *JSON) detected(f *field, start, end int, k kind) bool {
+	switch k {
+	case text:
+		return len(w.scope.Detect(w.hits, w.held[start+1:end-1], f.context)) > len(w.hits)
+	case number:
+		return w.scope.DetectNumber(w.held[start:end], f.context) != 0
+	}
+	return false
+}
+
+// newHole adds the hole of a value at the current place. It is the last one, so it may be unmade.
+func (w *JSON) newHole(fr *frame, f *field, record int32, k kind) *hole {
+	hits, words := int32(len(w.hits)), int32(len(w.words))
+	w.holes = append(w.holes, hole{
+		kind: k, depth: uint8(w.depth), record: record, label: f.label, data: f.data, end: open,
+		comma: fr.comma, first: fr.first, tracked: !fr.sure, hits: hits, hitsEnd: hits, words: words, wordsEnd: words,
+	})
+	h := &w.holes[len(w.holes)-1]
 	if h.label == nil && fr.inherit != nil {
 		h.label, h.inherited = fr.inherit, true
 	}
 	if record != fr.record && fr.close == ']' && w.mayBlock {
 		h.starts = record
+		w.records[record].hole = int32(len(w.holes) - 1)
 		fr.drops = true
 	}
 	return h
+}
+
+// unmake takes the last hole away again.
+func (w *JSON) unmake(h *hole) {
+	w.hits, w.words = w.hits[:h.hits], w.words[:h.words]
+	w.holes = w.holes[:len(w.holes)-1]
 }
 
 // find looks for what detectors and words know of a scalar.
@@ -86,31 +138,10 @@ func (w *JSON) addWords(from int32, text []byte) []*rules.Label {
 	return append(w.words[:from], w.scope.Words(w.words[from:], text)...)
 }
 
-// add decides a hole if that is possible already. What surely stays is counted and forgotten, unless something around it
-// may still be taken away.
-func (w *JSON) add(fr *frame, h hole) {
-	w.settleHole(&h)
-	if h.judged && h.idle() && w.pending == 0 {
-		w.count(&h)
-		w.hits, w.words = w.hits[:h.hits], w.words[:h.words]
-		w.stays(fr)
-		return
-	}
-	w.append(h)
-}
-
-// append adds a hole to the window.
-func (w *JSON) append(h hole) {
-	if h.starts != 0 {
-		w.records[h.starts].hole = int32(len(w.holes))
-	}
-	w.holes = append(w.holes, h)
-}
-
 // mark adds a hole that no value stands in.
 func (w *JSON) mark(k kind, start, end int) {
 	hits, words := int32(len(w.hits)), int32(len(w.words))
-	w.append(hole{kind: k, depth: uint8(w.depth), comma: start, start: start, end: end, hits: hits, hitsEnd: hits, words: words, wordsEnd: words})
+	w.holes = append(w.holes, hole{kind: k, depth: uint8(w.depth), comma: start, start: start, end: end, hits: hits, hitsEnd: hits, words: words, wordsEnd: words})
 }
 
 // settleHole judges a hole, or notes that its record has to be.
@@ -143,6 +174,10 @@ func (w *JSON) open(i int, end byte) error {
 	if end == ']' {
 		k, w.state = array, wantElement
 	}
+	if fr := &w.frames[w.depth]; w.field.calm && fr.sure {
+		w.push(i, end, fr.record, fr.inherit).settle(w)
+		return nil
+	}
 	w.enter(i, i-1, end, k)
 	return nil
 }
@@ -163,7 +198,7 @@ func (w *JSON) enter(i, start int, end byte, k kind) {
 	}
 	h := w.newHole(outer, f, record, k)
 	h.start = start
-	inherit := h.label
+	search, inherit := k == giant && w.detects && h.searched(), h.label
 	if h.silent() {
 		inherit = nil // what stands inside is judged as if nothing were declared around it
 	}
@@ -172,39 +207,34 @@ func (w *JSON) enter(i, start int, end byte, k kind) {
 	}
 	at := w.enterHole(outer, h)
 	fr := w.push(i, end, record, inherit)
-	fr.starts, fr.hole = record != outer.record, at
-	fr.search = k == giant && w.detects && h.searched()
+	fr.starts, fr.hole, fr.search = record != outer.record, at, search
 	if at != none && w.holes[at].judged && w.holes[at].taken() {
 		w.skip, w.skipHole = w.depth, int(at)
 	}
 	fr.settle(w)
 }
 
-// enterHole adds the hole of a container if it needs one, and returns its index.
-func (w *JSON) enterHole(outer *frame, h hole) int32 {
-	w.settleHole(&h)
+// enterHole decides the hole of a container as far as possible, and returns its index if it needs one.
+func (w *JSON) enterHole(outer *frame, h *hole) int32 {
+	w.settleHole(h)
 	if h.kind == giant && w.hasWords && !h.silent() {
 		h.judged, h.worded = false, true // until its last word is read
 	}
-	if h.judged && h.idle() {
-		if h.kind == giant && w.pending == 0 {
-			w.count(&h)
-		}
-		if h.kind != giant || w.pending == 0 {
-			w.stays(outer)
-			return none
-		}
+	if h.judged && h.idle() && (h.kind != giant || w.pending == 0) {
+		w.count(h)
+		w.unmake(h)
+		w.stays(outer)
+		return none
 	}
 	if !h.judged || h.starts != 0 {
 		w.pending++
 		h.pending = true
 	}
-	w.append(h)
 	return int32(len(w.holes) - 1)
 }
 
-// leave closes the innermost frame, whose last byte ends at i.
-func (w *JSON) leave(i int) *frame {
+// leave closes the innermost frame, which ends at i.
+func (w *JSON) leave(i int) int {
 	fr := &w.frames[w.depth]
 	if w.skip == w.depth {
 		w.skip = 0
@@ -225,7 +255,7 @@ func (w *JSON) leave(i int) *frame {
 	if w.depth == 0 {
 		w.state = wantEnd
 	}
-	return &w.frames[w.depth]
+	return i
 }
 
 func (w *JSON) closeHole(h *hole, i int) {

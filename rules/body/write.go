@@ -208,23 +208,35 @@ func rawOffset(raw []byte, pos, u, to int) (int, int) {
 
 // appendQuoted appends text as a string's content. What is not UTF-8 becomes U+FFFD, so that the output is always valid.
 func appendQuoted(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
-	for i := 0; i < len(text); {
+	from, i := 0, 0
+	for i < len(text) {
 		c := text[i]
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
-		default:
-			r, n := utf8.DecodeRune(text[i:])
-			dst = utf8.AppendRune(dst, r)
-			i += n
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
 			continue
 		}
-		i++
+		r, n := rune(c), 1
+		if c >= utf8.RuneSelf {
+			if r, n = utf8.DecodeRune(text[i:]); r != utf8.RuneError || n > 1 {
+				i += n
+				continue
+			}
+		}
+		dst = appendEscape(append(dst, text[from:i]...), r)
+		i += n
+		from = i
 	}
-	return dst
+	return append(dst, text[from:]...)
+}
+
+// appendEscape appends a rune that cannot stand in a string as it is.
+func appendEscape(dst []byte, r rune) []byte {
+	const hex = "0123456789abcdef"
+	switch {
+	case r == utf8.RuneError:
+		return utf8.AppendRune(dst, r)
+	case r < ' ':
+		return append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+	}
+	return append(dst, '\\', byte(r))
 }

@@ -1,6 +1,9 @@
 package detect
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // What APIs mostly hold; none of it is personal.
 var ordinary = []struct{ name, text string }{
@@ -39,5 +42,22 @@ func BenchmarkNumber(b *testing.B) {
 				All.Number(text, 0)
 			}
 		})
+	}
+}
+
+func BenchmarkNames(b *testing.B) {
+	for _, n := range []int{10, 10000} {
+		var names Names
+		for i := range n {
+			names.Add("field"+strconv.Itoa(i*7)+"Name", uint32(i))
+		}
+		names.Add("phone", uint32(n))
+		for _, name := range []string{"consigneePhoneNumber", "收件人手机号", "totalQuantity"} {
+			b.Run(strconv.Itoa(n)+"/"+name, func(b *testing.B) {
+				for b.Loop() {
+					names.Find(nil, Fold([]byte(name)))
+				}
+			})
+		}
 	}
 }

@@ -178,7 +178,8 @@ func isPhone(d []byte, c Context) bool {
 
 func mobileCN(d []byte) bool { return len(d) == 11 && d[0] == 1 && d[1] >= 3 }
 
-// isUSCC checks a unified social credit code: GB 32100-2015, 18 of 31 characters, the last a check by MOD 31.
+// isUSCC checks a unified social credit code: GB 32100-2015, 18 of 31 characters, the third to eighth the digits of a
+// region, the last a check by MOD 31.
 func isUSCC(s []byte) bool {
 	if len(s) != 18 {
 		return false
@@ -186,7 +187,7 @@ func isUSCC(s []byte) bool {
 	sum, weight := 0, 1
 	for i, c := range s {
 		v := usccValue[c]
-		if v < 0 {
+		if v < 0 || i >= 2 && i < 8 && v > 9 {
 			return false
 		}
 		if i == 17 {

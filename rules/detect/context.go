@@ -96,6 +96,9 @@ func ContextOf(t Tokens) Context {
 
 // wordBefore returns what the word before text[:end] speaks of: "card number: ", "验证码".
 func wordBefore(text []byte) Context {
+	if len(text) < 2 {
+		return 0
+	}
 	var w window
 	if !w.fill(text) {
 		return 0

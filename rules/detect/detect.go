@@ -169,7 +169,11 @@ func (k Kind) accepts(d []byte, c Context) bool {
 
 // digits returns the first detector of the set that accepts these digits.
 func (s Set) digits(d []byte, c Context) (Kind, bool) {
-	for rest := s & (byLength[len(d)] | byLengthNamed[len(d)]); rest != 0; rest &= rest - 1 {
+	rest := byLength[len(d)]
+	if c != 0 {
+		rest |= byLengthNamed[len(d)]
+	}
+	for rest &= s; rest != 0; rest &= rest - 1 {
 		k := Kind(bits.TrailingZeros64(uint64(rest)))
 		row := &Detectors[k]
 		spoken := c&row.about != 0

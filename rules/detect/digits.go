@@ -28,7 +28,7 @@ func (g *group) read(text []byte, i int) int {
 	g.n, g.count = 0, 0
 	first := g.readRun(text, i)
 	between := rune(0)
-	for at := first; g.count > 0 && g.count < maxRuns; {
+	for at := first; at < len(text) && classes[text[at]]&classWord == 0 && g.count > 0 && g.count < maxRuns; {
 		sep, next := separatorAt(text, at)
 		if sep == 0 || between != 0 && sep != between || g.n-g.before(g.count-1) < 2 {
 			break // a run of one digit ends a number, as an IMEI's check digit does

@@ -293,8 +293,7 @@ func TestFindAllocatesNothing(t *testing.T) {
 func TestLong(t *testing.T) {
 	for _, unit := range []string{"1", "12 ", "1-", "12\u200b\u200b\u200b", "eyJ", "eyJ-", "eyJ.", "a@", "a.", "@", "$2a$", "$", "+1", "+", ":", "::", "ab:", "1:", "1.", "12-34-",
 		"DE89 ", "验证码", "code 1234 ", "a@a.", "a-", "١", "\u200b1", "３ ", " ", "aaaaaaaaaaaaaaaa"} {
-		text := []byte(strings.Repeat(unit, 1<<21/len(unit)))
-		checkHits(t, text, All.Find(nil, text, 0))
+		text := []byte(strings.Repeat(unit, 1<<19/len(unit)))
 		checkHits(t, text, All.Find(nil, text, nameable))
 	}
 }

@@ -45,7 +45,7 @@ func (f *finder) mac(i, end int) int {
 	named := f.about&aboutMAC != 0
 	switch {
 	case step == 2 && mark != '.':
-	case step == 4 && mark == '.' && named:
+	case step == 4 && mark == '.' && named && i+14 <= len(f.text) && digitsIn(f.text[i:i+14]) >= 3:
 		to = i + 14
 	default:
 		return 0
@@ -166,11 +166,13 @@ func ipv6Length(s []byte) int {
 			s = s[:n]
 		}
 	}
-	if digits < 5 || !long || gap == (groups == 8) || !gap && groups < 8 {
+	if digits < 5 || !long || digitsIn(s[:n])+bytes.Count(s[:n], colon) < 3 || gap == (groups == 8) || !gap && groups < 8 {
 		return 0
 	}
 	return n
 }
+
+var colon = []byte(":")
 
 // coordinate judges a latitude, a longitude or a pair of them (RFC 5870 writes them so), where places are spoken of.
 func (f *finder) coordinate(i int) int {

@@ -1,14 +1,11 @@
 package detect
 
-import (
-	"bytes"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // Find appends what the set's detectors find in an unescaped UTF-8 text, in order, not overlapping. c is what the text's
 // name speaks of. It allocates nothing where dst has room.
 func (s Set) Find(dst []Hit, text []byte, c Context) []Hit {
-	if s == 0 || !mayHold(text) {
+	if s == 0 || !mayHold(text, c) {
 		return dst
 	}
 	f := finder{set: s, text: text, about: c, hits: dst, at: -1}
@@ -129,19 +126,18 @@ func (f *finder) wide(i int) int {
 func (f *finder) number(i int, more Context) int {
 	g := &f.group
 	next := g.read(f.text, i)
-	about, asked := f.about|more, false
+	if g.n < 3 {
+		return next
+	}
+	about := f.about | more | wordBefore(f.text[:i])
 	for k := g.count - 1; k >= 0; k-- {
 		n, end := int(g.runs[k].upTo), int(g.runs[k].end)
-		if to := f.idWithX(g, k); to > 0 {
-			return f.hit(i, to, nationalIDCN)
+		if n == 17 {
+			if to := f.idWithX(g, end); to > 0 {
+				return f.hit(i, to, nationalIDCN)
+			}
 		}
-		if n < 3 || f.set&(byLength[n]|byLengthNamed[n]) == 0 || !f.border(end) {
-			continue
-		}
-		if !asked {
-			about, asked = about|wordBefore(f.text[:i]), true
-		}
-		if kind, ok := f.set.digits(g.values[:n], about); ok && (!f.joined(i, end) || stands[kind]) {
+		if kind, ok := f.set.digits(g.values[:n], about); ok && f.border(end) && (stands[kind] || !f.joined(i, end)) {
 			return f.hit(i, end, kind)
 		}
 	}
@@ -152,21 +148,17 @@ func (f *finder) number(i int, more Context) int {
 // their checks by chance.
 var stands = [maxKind]bool{nationalIDCN: true, iccid: true}
 
-// idWithX judges 17 digits and the X that stands for a check value of ten.
-func (f *finder) idWithX(g *group, k int) (end int) {
-	end = int(g.runs[k].end)
-	if g.runs[k].upTo != 17 || !f.set.Has(nationalIDCN) {
-		return 0
-	}
-	r, size := utf8.DecodeRune(f.text[end:])
-	if r != 'X' && r != 'x' && r != 'Ｘ' && r != 'ｘ' || !f.border(end+size) {
+// idWithX judges 17 digits that end at i, and the X that stands for a check value of ten.
+func (f *finder) idWithX(g *group, i int) (end int) {
+	r, size := utf8.DecodeRune(f.text[i:])
+	if r != 'X' && r != 'x' && r != 'Ｘ' && r != 'ｘ' || !f.set.Has(nationalIDCN) || !f.border(i+size) {
 		return 0
 	}
 	g.values[17] = 10
 	if !isNationalIDCN(g.values[:18]) {
 		return 0
 	}
-	return end + size
+	return i + size
 }
 
 // border reports whether no letter or digit follows.
@@ -183,140 +175,5 @@ func (f *finder) joined(start, end int) bool {
 func isTie(c byte) bool { return c == '-' || c == '.' }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
-
-// plus judges a telephone number in international form: ITU-T E.164, at most 15 digits, the shortest in use 7 or 8.
-func (f *finder) plus(i int) int {
-	if !f.set.Has(phone) || i > 0 && classes[f.text[i-1]]&classWord != 0 {
-		return i + 1
-	}
-	n, end := 0, 0
-	for at := i + 1; ; {
-		v, size := digitAt(f.text, at)
-		if size == 0 || n == 0 && v == 0 {
-			break
-		}
-		n++
-		at += size
-		next := f.dialSeparator(at, n)
-		if n > 15 && next == at {
-			if end == 0 {
-				return at // too long to be dialled
-			}
-			break
-		}
-		if _, more := digitAt(f.text, at); more == 0 && n <= 15 && f.border(at) && !f.decimal(at) {
-			end = at
-			if n < 8 {
-				end = 0
-			}
-		}
-		at = next
-	}
-	if end == 0 {
-		return i + 1
-	}
-	return f.hit(i, end, phone)
-}
-
-// dialSeparator returns where the digits go on behind what stands between those of a telephone number, or i.
-func (f *finder) dialSeparator(i, digits int) int {
-	at := i
-	for range 3 {
-		at += hiddenAt(f.text, at)
-		if _, size := digitAt(f.text, at); size > 0 {
-			return at
-		}
-		if at >= len(f.text) {
-			return i
-		}
-		r, size := utf8.DecodeRune(f.text[at:])
-		if mark := markOf(r); mark == 0 && r != '(' && r != ')' || mark == '.' && digits > 4 && at == i && f.lonelyDot(at) {
-			return i
-		}
-		at += size
-	}
-	if _, size := digitAt(f.text, at); size > 0 {
-		return at
-	}
-	return i
-}
-
-// decimal reports whether a dot and a digit follow.
-func (f *finder) decimal(i int) bool {
-	return i+1 < len(f.text) && f.text[i] == '.' && isDigit(f.text[i+1])
-}
-
-// lonelyDot reports whether a dot is one of a decimal fraction: at most two digits follow it.
-func (f *finder) lonelyDot(i int) bool {
-	for n := range 3 {
-		if i+1+n >= len(f.text) || !isDigit(f.text[i+1+n]) {
-			return true
-		}
-	}
-	return false
-}
-
-// email judges whether the token at i is inside an address's local part (RFC 5321 atoms), and returns where the address
-// ends. Each @ is looked at once.
-func (f *finder) email(i int) int {
-	if f.at < i {
-		f.nextAt(i)
-	}
-	if i < f.local || !f.set.Has(email) {
-		return 0
-	}
-	end := domainEnd(f.text, f.at+1)
-	if end == 0 {
-		f.local = len(f.text) + 1
-		return 0
-	}
-	return f.hit(max(f.local, f.done), end, email)
-}
-
-func (f *finder) nextAt(i int) {
-	at := bytes.IndexByte(f.text[i:], '@')
-	if at < 0 {
-		f.at, f.local = len(f.text), len(f.text)+1
-		return
-	}
-	f.at = i + at
-	f.local = f.at
-	for f.local > f.done && f.at-f.local < 64 && isLocal(f.text[f.local-1]) {
-		f.local--
-	}
-	if f.local == f.at {
-		f.local = len(f.text) + 1
-	}
-}
-
-func isLocal(c byte) bool {
-	return classes[c]&classWord != 0 || c == '.' || c == '_' || c == '%' || c == '+' || c == '-'
-}
-
-// domainEnd returns where a domain name that starts at i ends, or 0: labels, the last one beginning with two letters. In
-// image@2x.png there is none.
-func domainEnd(text []byte, i int) (end int) {
-	start, labels := i, 0
-	for i < len(text) && i-start <= 255 {
-		from := i
-		for i < len(text) && (classes[text[i]]&classWord != 0 || text[i] == '-') {
-			i++
-		}
-		if i == from {
-			break
-		}
-		if labels > 0 && i-from >= 2 && isLetter(text[from]) && isLetter(text[from+1]) {
-			end = i
-		}
-		if labels++; labels == 1 && i-from == 2 && isDigit(text[from]) && text[from+1] == 'x' {
-			return 0
-		}
-		if i >= len(text) || text[i] != '.' {
-			break
-		}
-		i++
-	}
-	return end
-}
 
 func isLetter(c byte) bool { return classes[c]&(classHex|classLetter) != 0 }

@@ -11,10 +11,10 @@ func (f *finder) mixed(i, end int) int {
 	if to := f.iban(i); to > 0 {
 		return to
 	}
-	letters := lettersBefore(token)
-	if letters == len(token) {
+	if len(token) > longestToken || digitsIn(token) < 3 {
 		return end
 	}
+	letters := lettersBefore(token)
 	switch {
 	case len(token) == 16 && f.set.Has(codiceFiscale) && isCodiceFiscale(token):
 		return f.hit(i, end, codiceFiscale)
@@ -24,11 +24,11 @@ func (f *finder) mixed(i, end int) int {
 		return f.hit(i, end, uscc)
 	case len(token) == 12 && f.set.Has(mac) && f.about&aboutMAC != 0 && isHex(token):
 		return f.hit(i, end, mac)
-	case (len(token) == 14 || len(token) == 15) && f.set.Has(meid) && f.speaks(i)&aboutDevice != 0 && isHex(token[:14]):
+	case (len(token) == 14 || len(token) == 15) && f.set.Has(meid) && isHex(token[:14]) && f.speaks(i)&aboutDevice != 0:
 		return f.hit(i, end, meid) // 3GPP2 S.R0048: 14 hexadecimal digits, sometimes with a check digit
 	case letters <= 2 && len(token) >= 7 && len(token) <= 9 && f.set.Has(passport) && onlyDigits(token[letters:]) && f.speaks(i)&aboutPassport != 0:
 		return f.hit(i, end, passport) // ICAO Doc 9303: up to nine characters; most are a letter or two and digits
-	case letters > 0 && onlyDigits(token[letters:]):
+	case letters >= 3 && onlyDigits(token[letters:]):
 		// A word may stand at its number without a blank: tel13800138000. Other letters make it one longer number.
 		if about := wordBefore(f.text[:i+letters]); about != 0 {
 			return max(end, f.number(i+letters, about))
@@ -36,6 +36,9 @@ func (f *finder) mixed(i, end int) int {
 	}
 	return end
 }
+
+// longestToken is a word and the longest number behind it.
+const longestToken = 20 + maxDigits
 
 // speaks is what the text's name and the word before i speak of.
 func (f *finder) speaks(i int) Context { return f.about | wordBefore(f.text[:i]) }
@@ -68,7 +71,8 @@ func isHex(s []byte) bool {
 	return true
 }
 
-// digitsIn counts them. The prefilter lets a text pass from three on, so no shape may do with less.
+// digitsIn counts them. The prefilter lets a text pass from three on, so no shape may do with less; only a tax code in
+// which letters stand for nearly all digits has fewer.
 func digitsIn(s []byte) (n int) {
 	for _, c := range s {
 		if isDigit(c) {
