@@ -77,12 +77,13 @@ func (d *demo) ask(ctx context.Context) (*demoSeen, error) {
 		if err != nil {
 			return nil, err
 		}
-		if status != http.StatusOK {
-			return nil, fmt.Errorf("asking as %s: status %d (%s)", caller.Name, status, gjson.Get(body, "reason"))
-		}
 		seen.bodies[body] = true
 		for i, row := range demoRows {
-			seen.Rows[i].Cells = append(seen.Rows[i].Cells, cellOf(gjson.Get(body, row.path), gjson.Get(whole, row.path)))
+			cell := cellOf(gjson.Get(body, row.path), gjson.Get(whole, row.path))
+			if i == 0 && status != http.StatusOK { // somebody changed the rules
+				cell = demoCell{fmt.Sprintf("refused with %d", status), cellChanged}
+			}
+			seen.Rows[i].Cells = append(seen.Rows[i].Cells, cell)
 		}
 	}
 	status, problem, err := d.get(ctx, demoExport, d.callers[demoRefusedCaller])

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 	"github.com/tidwall/gjson"
@@ -153,4 +155,31 @@ func TestShorten(t *testing.T) {
 			t.Errorf("%q becomes %q, want %q", args, got, want)
 		}
 	}
+}
+
+// TestDemoTakesChangedRules edits the rules as the demo invites to.
+func TestDemoTakesChangedRules(t *testing.T) {
+	d, stop := startDemo(t)
+	defer stop()
+	file := filepath.Join(d.dir, "rules.yaml")
+	rules, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(rules), "keep: [order, content.text]", "keep: [order, content.text, device]", 1)
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	support := d.callers[demoRefusedCaller]
+	for range 200 {
+		_, body, err := d.get(t.Context(), "/api/orders", support)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gjson.Get(body, "orders.0.device.imei").Exists() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("support does not see devices 10 seconds after the rules let it")
 }

@@ -12,9 +12,6 @@ import (
 
 // BenchmarkHandler is what a request costs beside the engine: a small answer through a provisioned handler.
 func BenchmarkHandler(b *testing.B) {
-	g := &gateway{dir: b.TempDir()}
-	app := &App{Rules: []string{g.dir + "/shop.yaml"}}
-	_ = app
 	for _, size := range []int{1, 50} {
 		b.Run(fmt.Sprintf("%d KB", size), func(b *testing.B) {
 			benchmarkHandler(b, strings.Replace(someOrder, "paid", strings.Repeat("paid ", size*200), 1))

@@ -88,7 +88,11 @@ func (g *gateway) write(name, content string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		g.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+	// Renamed into place, so that no poll reads half of it.
+	if err := os.WriteFile(path+"~", []byte(content), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.Rename(path+"~", path); err != nil {
 		g.t.Fatal(err)
 	}
 }

@@ -164,7 +164,7 @@ type message struct {
 	path       string
 	host       string
 	started    time.Time
-	unreadable error // why the caller's credentials count for nothing; nil: they are good, or there are none
+	denied     error // why the caller's token does not count; nil: it does, or there is none
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
@@ -181,7 +181,7 @@ func (h *Handler) newMessage(r *http.Request) *message {
 	m.method, m.path = asSent(r)
 	m.scope = m.rules.enforced.Scope(m.method, m.path)
 	who := h.caller.identify(r)
-	m.unreadable = who.err
+	m.denied = who.err
 	m.disclosure = rules.Disclosure{
 		Position: rules.Response,
 		Caller:   h.caller.resolve(who),
@@ -200,7 +200,7 @@ func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return m.methodNotAllowed(w)
 	}
-	if m.unreadable != nil {
+	if m.denied != nil {
 		return m.unauthorized(w)
 	}
 	h.caller.distrust(r)

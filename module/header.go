@@ -21,6 +21,7 @@ const (
 	depthPlain         // as they stand
 	depthEncoded       // also in what they may be the encoding of
 	depthNamed         // also by what the header's name says
+	depthCookie        // as a Set-Cookie line
 )
 
 // passingHeaders are the response headers that may leave, where nothing personal is found in their values. What is not
@@ -37,6 +38,7 @@ var passingHeaders = map[depth][]string{
 		"Referrer-Policy", "Strict-Transport-Security", "X-Frame-Options",
 	},
 	depthEncoded: {"Content-Disposition", "Location", "Www-Authenticate", "X-Request-Id", "X-Correlation-Id", "Request-Id"},
+	depthCookie:  {"Set-Cookie"},
 }
 
 // neverPassing are headers that no configuration may let through.
@@ -49,14 +51,14 @@ var neverPassing = []string{
 // headerRules are the headers of a route's answers.
 type headerRules struct {
 	passing map[string]depth
-	cache   string
+	cache   []string
 	vary    []string
 }
 
 func newHeaderRules(h *Handler) (headerRules, error) {
-	rules := headerRules{passing: make(map[string]depth), cache: h.Cache, vary: h.caller.headers()}
-	if rules.cache == "" {
-		rules.cache = "private, no-store"
+	rules := headerRules{passing: make(map[string]depth), cache: []string{h.Cache}, vary: h.caller.headers()}
+	if h.Cache == "" {
+		rules.cache = []string{"private, no-store"}
 	}
 	for depth, names := range passingHeaders {
 		for _, name := range names {
@@ -79,28 +81,44 @@ func (m *message) cleaned(upstream http.Header, table *rules.Table) http.Header 
 	sieve := headerSieve{scope: m.scope, table: table, host: m.host}
 	for name, values := range upstream {
 		depth := m.h.headers.passing[name]
-		for _, value := range values {
-			var ok bool
-			switch {
-			case name == "Set-Cookie":
-				ok = !sieve.holdsCookie(value)
-			case depth == depthDrop:
-				continue
-			default:
-				value, ok = sieve.pass(name, value, depth)
-			}
-			if ok {
-				clean[name] = append(clean[name], value)
-			} else {
-				m.h.metrics.headers.WithLabelValues(strings.ToLower(name)).Inc()
-			}
+		if depth == depthDrop {
+			continue
+		}
+		kept := sieve.sift(name, values, depth)
+		if len(kept) > 0 {
+			clean[name] = kept
+		}
+		if len(kept) < len(values) {
+			m.h.metrics.headers.WithLabelValues(strings.ToLower(name)).Add(float64(len(values) - len(kept)))
 		}
 	}
-	clean["Cache-Control"] = []string{m.h.headers.cache}
-	clean["X-Content-Type-Options"] = []string{"nosniff"} // against reading JSON as HTML
-	clean["Vary"] = append(clean["Vary"], m.h.headers.vary...)
+	clean["Cache-Control"] = m.h.headers.cache
+	clean["X-Content-Type-Options"] = nosniff
+	clean["Vary"] = slices.Concat(clean["Vary"], m.h.headers.vary)
 	clean[decisionHeader] = []string{m.id}
 	return clean
+}
+
+var nosniff = []string{"nosniff"} // against reading JSON as HTML
+
+// sift returns the values that may leave. Where that is all of them, it is the same slice.
+func (s *headerSieve) sift(name string, values []string, depth depth) []string {
+	for i, value := range values {
+		if kept, ok := s.pass(name, value, depth); !ok || kept != value {
+			return s.siftRest(name, values, i, depth)
+		}
+	}
+	return values
+}
+
+func (s *headerSieve) siftRest(name string, values []string, from int, depth depth) []string {
+	kept := slices.Clone(values[:from])
+	for _, value := range values[from:] {
+		if value, ok := s.pass(name, value, depth); ok {
+			kept = append(kept, value)
+		}
+	}
+	return kept
 }
 
 // headerSieve finds personal data that this caller may not have as it is in header values.
@@ -112,6 +130,9 @@ type headerSieve struct {
 
 // pass returns a header value that may leave, or false.
 func (s *headerSieve) pass(name, value string, depth depth) (string, bool) {
+	if depth == depthCookie {
+		return value, !s.holdsCookie(value)
+	}
 	var meaning rules.Name
 	if depth == depthNamed {
 		meaning = s.scope.Name([]byte(name))
@@ -175,6 +196,9 @@ func (s *headerSieve) withheld(c rules.CategoryID) bool {
 
 // holds reports whether detectors find something that may not leave as it is in the text or, where asked, in what it encodes.
 func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
+	if !encoded && isPlain(text) {
+		return false
+	}
 	if s.found(text, c) {
 		return true
 	}
@@ -187,6 +211,17 @@ func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
 		}
 	}
 	return false
+}
+
+// isPlain reports whether a text has letters only, and signs between them: application/json, en-GB, GET, *. No detector
+// finds anything in such a one.
+func isPlain(text string) bool {
+	for _, c := range []byte(text) {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && strings.IndexByte("/-+,;=* ", c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *headerSieve) found(text string, c detect.Context) bool {
@@ -214,20 +249,4 @@ func unwrapped(text string) []string {
 		}
 	}
 	return inner
-}
-
-// send writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.
-func (w *writer) sendHeader(length int64) {
-	to := w.w.Header()
-	for name, values := range w.clean {
-		if name == "Vary" {
-			values = append(to[name], values...)
-		}
-		to[name] = values
-	}
-	if length >= 0 {
-		to["Content-Length"] = []string{itoa(length)}
-	}
-	w.sent = true
-	w.w.WriteHeader(w.status)
 }

@@ -28,6 +28,7 @@ type fileKeys struct {
 	logger *zap.Logger
 	seen   string // the content last looked at
 	keys   atomic.Pointer[[]jose.JSONWebKey]
+	loads  atomic.Uint64
 }
 
 func newFileKeys(name string, logger *zap.Logger) (*fileKeys, error) {
@@ -58,7 +59,10 @@ func (k *fileKeys) refresh() {
 		return
 	}
 	k.keys.Store(&keys)
+	k.loads.Add(1)
 }
+
+func (k *fileKeys) generation() uint64 { return k.loads.Load() }
 
 func (k *fileKeys) find(_ *http.Request, id string) ([]jose.JSONWebKey, error) {
 	return matching(*k.keys.Load(), id), nil
@@ -155,6 +159,7 @@ type remoteKeys struct {
 
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
+	fetches atomic.Uint64
 	fetched time.Time
 	tried   time.Time
 	running chan struct{} // closed when the fetch under way is over; nil: none is
@@ -178,6 +183,8 @@ func (k *remoteKeys) find(r *http.Request, id string) ([]jose.JSONWebKey, error)
 	found, _ = k.look(id)
 	return k.answer(found)
 }
+
+func (k *remoteKeys) generation() uint64 { return k.fetches.Load() }
 
 func (k *remoteKeys) answer(found []jose.JSONWebKey) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
@@ -211,6 +218,7 @@ func (k *remoteKeys) fetch() {
 		k.logger.Error("fetching the issuer's keys; the last good ones stay in force", zap.String("issuer", k.issuer), zap.Error(err))
 	} else {
 		k.keys, k.fetched = keys, time.Now()
+		k.fetches.Add(1)
 	}
 	close(k.running)
 	k.running = nil

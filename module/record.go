@@ -98,7 +98,7 @@ func (m *message) recordReport(t *tee) {
 
 func (t *tee) result() *result {
 	switch {
-	case t.m.unreadable != nil:
+	case t.m.denied != nil:
 		return &result{outcome: outcomeUnauthorized, status: t.status}
 	case t.refusal != nil:
 		return &result{outcome: outcomeRefused, status: t.status, refusal: t.refusal}

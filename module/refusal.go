@@ -67,21 +67,22 @@ func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal) error {
 // methodNotAllowed refuses CONNECT, whose tunnel nobody could judge, in HTTP/2 too (RFC 8441), and TRACE, which shows the
 // request's own secrets.
 func (m *message) methodNotAllowed(w http.ResponseWriter) error {
-	m.h.metrics.messages.WithLabelValues(outcomeRefused, m.role()).Inc()
+	refusal := &rules.Refusal{Reason: rules.MediaType, Detail: "this method cannot be judged"}
+	m.record(outcomeRefused, &writer{refusal: refusal})
 	w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-	return m.problem(w, http.StatusMethodNotAllowed, "this method cannot be judged", &rules.Refusal{Reason: rules.MediaType})
+	return m.problem(w, http.StatusMethodNotAllowed, refusal.Detail, refusal)
 }
 
 // unauthorized answers a token that is invalid or expired, or that nobody could check now. Treating it as none would
 // hide the mistake behind a thinner answer.
 func (m *message) unauthorized(w http.ResponseWriter) error {
 	m.record(outcomeUnauthorized, nil)
-	if m.unreadable == errKeysUnavailable {
-		return m.refuse(w, &rules.Refusal{Reason: rules.Unavailable, Detail: m.unreadable.Error()})
+	if m.denied == errKeysUnavailable {
+		return m.refuse(w, &rules.Refusal{Reason: rules.Unavailable, Detail: m.denied.Error()})
 	}
 	// RFC 6750 section 3.1
-	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+m.unreadable.Error()+`"`)
-	return m.problem(w, http.StatusUnauthorized, m.unreadable.Error(), nil)
+	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+m.denied.Error()+`"`)
+	return m.problem(w, http.StatusUnauthorized, m.denied.Error(), nil)
 }
 
 // problem writes a problem document (RFC 9457). All of its texts are fixed phrases or declared names.

@@ -71,6 +71,7 @@ func TestReportPassesUpgrades(t *testing.T) {
 		io.CopyN(conn, conn, 5)
 	})
 	g := start(t, b.addr, "", "log\n"+reportSite)
+	before := counter(t, "caddy_minimize_would_refusals_total", "report", "media_type")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +89,10 @@ func TestReportPassesUpgrades(t *testing.T) {
 	if _, err := io.ReadFull(r, echo); err != nil || string(echo) != "hello" {
 		t.Errorf("got %q, %v", echo, err)
 	}
+	conn.Close()
+	eventually(t, func() bool {
+		return counter(t, "caddy_minimize_would_refusals_total", "report", "media_type") == before+1
+	})
 }
 
 // TestReportWithBadToken: it would be 401, and passes.

@@ -54,6 +54,7 @@ type part struct {
 	literal string
 	source  source
 	name    string // of the placeholder: behind its prefix for claims and headers, whole for the others; "": a literal
+	anyPeer bool   // a header that every peer may set
 }
 
 // parse reads a field of the configuration. A placeholder that a client can fill is an error.
@@ -98,7 +99,8 @@ func (p *caller) placeholder(name string, allowed sources) (part, error) {
 			return part{source: s.source, name: rest}, nil
 		case sourceHeader:
 			rest = http.CanonicalHeaderKey(rest)
-			if allowed&(1<<sourceHeader) == 0 {
+			anyPeer := allowed&(1<<sourceHeader) != 0
+			if !anyPeer {
 				if len(p.trust) == 0 {
 					return part{}, fmt.Errorf("can be written by every client: list the proxies that set it with `trust`, or take a claim")
 				}
@@ -106,7 +108,7 @@ func (p *caller) placeholder(name string, allowed sources) (part, error) {
 					p.trusted = append(p.trusted, rest)
 				}
 			}
-			return part{source: s.source, name: rest}, nil
+			return part{source: s.source, name: rest, anyPeer: anyPeer}, nil
 		}
 		if allowed&(1<<s.source) != 0 {
 			return part{source: s.source, name: name}, nil
@@ -175,7 +177,7 @@ func (who *identity) values(p part) []string {
 		values = texts(claim(who.claims, p.name))
 	case sourceHeader:
 		// One value, because two would leave it to each reader which one counts.
-		if all := who.r.Header.Values(p.name); len(all) == 1 {
+		if all := who.r.Header.Values(p.name); len(all) == 1 && (who.trusted || p.anyPeer) {
 			values = all
 		}
 	case sourceTLS:

@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -64,11 +66,15 @@ type tokens struct {
 	audience   jwt.Audience
 	algorithms []jose.SignatureAlgorithm
 	keys       keySource
+	verified   tokenCache
 }
 
-// keySource finds the keys that may have signed a token with this key id.
+// keySource holds the keys of an issuer.
 type keySource interface {
+	// find returns the keys that may have signed a token with this key id.
 	find(r *http.Request, id string) ([]jose.JSONWebKey, error)
+	// generation changes with the keys.
+	generation() uint64
 }
 
 func (c *JWT) provision(app *App, logger *zap.Logger) (*tokens, error) {
@@ -123,11 +129,19 @@ func (t *tokens) verify(r *http.Request) (map[string]any, error) {
 	if len(token) > maxToken {
 		return nil, errTokenMalformed
 	}
+	generation := t.keys.generation()
+	if claims := t.verified.get(token, generation); claims != nil {
+		return claims, nil
+	}
 	payload, err := t.payload(r, token)
 	if err != nil {
 		return nil, err
 	}
-	return t.claims(payload)
+	claims, expiry, err := t.claims(payload)
+	if err == nil {
+		t.verified.put(token, claims, expiry, generation)
+	}
+	return claims, err
 }
 
 // payload returns what the token says, once a key of the issuer proves that it said it.
@@ -153,26 +167,70 @@ func (t *tokens) payload(r *http.Request, token string) ([]byte, error) {
 	return nil, errTokenSignature
 }
 
-func (t *tokens) claims(payload []byte) (map[string]any, error) {
+func (t *tokens) claims(payload []byte) (claims map[string]any, expiry time.Time, err error) {
 	var standard jwt.Claims
-	claims := make(map[string]any)
 	decoder := json.NewDecoder(bytes.NewReader(payload))
 	decoder.UseNumber() // an id that is a long number stays exact
 	if json.Unmarshal(payload, &standard) != nil || decoder.Decode(&claims) != nil {
-		return nil, errTokenMalformed
+		return nil, expiry, errTokenMalformed
 	}
 	if standard.Expiry == nil {
-		return nil, errTokenExpired // a token for ever cannot be taken back
+		return nil, expiry, errTokenExpired // a token for ever cannot be taken back
 	}
-	switch err := standard.ValidateWithLeeway(jwt.Expected{Issuer: t.issuer, AnyAudience: t.audience, Time: time.Now()}, leeway); {
+	expected := jwt.Expected{Issuer: t.issuer, AnyAudience: t.audience, Time: time.Now()}
+	switch err := standard.ValidateWithLeeway(expected, leeway); {
 	case err == nil:
-		return claims, nil
+		return claims, standard.Expiry.Time(), nil
 	case errors.Is(err, jwt.ErrExpired):
-		return nil, errTokenExpired
+		return nil, expiry, errTokenExpired
 	case errors.Is(err, jwt.ErrInvalidIssuer):
-		return nil, errTokenIssuer
+		return nil, expiry, errTokenIssuer
 	case errors.Is(err, jwt.ErrInvalidAudience):
-		return nil, errTokenAudience
+		return nil, expiry, errTokenAudience
 	}
-	return nil, errTokenEarly
+	return nil, expiry, errTokenEarly
+}
+
+// The bounds of the memory for verified tokens. A verified token is believed for a while without asking the keys again;
+// where they change, nothing is remembered.
+const (
+	maxVerified  = 4096
+	verifiedLife = 5 * time.Minute
+)
+
+// tokenCache remembers what tokens said, by their hashes: checking an ECDSA signature costs as much as half a request.
+type tokenCache struct {
+	mu         sync.RWMutex
+	generation uint64
+	entries    map[[sha256.Size]byte]verifiedToken
+}
+
+type verifiedToken struct {
+	claims map[string]any // read-only
+	until  time.Time
+}
+
+func (c *tokenCache) get(token string, generation uint64) map[string]any {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.generation != generation || len(c.entries) == 0 {
+		return nil
+	}
+	if entry := c.entries[sha256.Sum256([]byte(token))]; time.Now().Before(entry.until) {
+		return entry.claims
+	}
+	return nil
+}
+
+func (c *tokenCache) put(token string, claims map[string]any, expiry time.Time, generation uint64) {
+	until := time.Now().Add(verifiedLife)
+	if expiry.Before(until) {
+		until = expiry
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generation != generation || c.entries == nil || len(c.entries) >= maxVerified {
+		c.generation, c.entries = generation, make(map[[sha256.Size]byte]verifiedToken)
+	}
+	c.entries[sha256.Sum256([]byte(token))] = verifiedToken{claims, until}
 }

@@ -226,6 +226,22 @@ func (w *writer) sink(p []byte, last bool) error {
 	return err
 }
 
+// sendHeader writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.
+func (w *writer) sendHeader(length int64) {
+	to := w.w.Header()
+	for name, values := range w.clean {
+		if name == "Vary" {
+			values = append(to[name], values...)
+		}
+		to[name] = values
+	}
+	if length >= 0 {
+		to["Content-Length"] = []string{strconv.FormatInt(length, 10)}
+	}
+	w.sent = true
+	w.w.WriteHeader(w.status)
+}
+
 func (w *writer) pass(p []byte) (int, error) {
 	n, err := w.w.Write(p)
 	if err != nil {
@@ -325,8 +341,6 @@ func proxiedStatus(r *http.Request) int {
 	n, _ := status.(int)
 	return n
 }
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // Interface guards
 var (

@@ -44,6 +44,33 @@ func TestExamplesLoad(t *testing.T) {
 	}
 }
 
+// TestExampleFilesParse reads what no Caddyfile loads: the compose file and the backend's answers.
+func TestExampleFilesParse(t *testing.T) {
+	err := filepath.WalkDir("../caddyfile-examples", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		switch filepath.Ext(path) {
+		case ".yaml":
+			if err := yaml.Unmarshal(text, new(any)); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		case ".json":
+			if !json.Valid(text) {
+				t.Errorf("%s is no JSON", path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // validate adapts and provisions a Caddyfile without starting it, and returns its JSON.
 func validate(t *testing.T, file string, text []byte) []byte {
 	t.Helper()
@@ -170,45 +197,33 @@ func TestExamplesMinimize(t *testing.T) {
 	id := newIssuer(t)
 	t.Setenv("MINIMIZE_KEYS", keyDirectory(t))
 	const card, phone, maskedPhone, name = "6222021000000000017", "13817640235", "138****0235", "李娜"
+	const page = "/index.html"
 	for _, tc := range []struct {
 		example string
+		path    string
 		header  http.Header
 		has     []string
 		hasNot  []string
 	}{
-		{"quickstart", nil, []string{maskedPhone, "D2026110300017"}, []string{card, phone, name}},
-		{"report-mode", nil, []string{card, phone, name}, nil},
-		{"observability", nil, []string{maskedPhone}, []string{card, phone, name}},
-		{"opaque", nil, []string{maskedPhone}, []string{card, phone, name}},
-		{"basic-auth", basicAuth("support", "after_sales"), []string{maskedPhone, "D2026110300017"}, []string{card, phone, name}},
-		{"basic-auth", basicAuth("courier", "delivery"), []string{phone, name}, []string{card}},
-		{"basic-auth", basicAuth("courier", "advertising"), []string{"status"}, []string{card, phone, maskedPhone, name}},
-		{"jwt", nil, []string{"status"}, []string{card, phone, maskedPhone, name}},
-		{"jwt", id.bearer(t, "s-1", "support", "after_sales", "DE"), []string{maskedPhone}, []string{card, phone, name}},
-		{"jwt", id.bearer(t, "s-1", "support", "after_sales", "US"), []string{`"reason":"country"`}, []string{"138", "D2026110300017"}},
-		{"jwt", id.bearer(t, "c-1001", "customer", "own_orders", "US"), []string{card, phone, name}, []string{"greta.lindqvist"}},
-		{"jwt", id.bearer(t, "k-1", "courier", "delivery", "DE"), []string{phone, name}, []string{card, "Greta"}}, // hers was delivered
+		{"quickstart", orders, nil, []string{maskedPhone, "D2026110300017"}, []string{card, phone, name}},
+		{"quickstart", "/api/export/", nil, []string{`"reason":"media_type"`}, []string{"orders.json"}}, // a list of files, in HTML
+		{"report-mode", orders, nil, []string{card, phone, name}, nil},
+		{"observability", orders, nil, []string{maskedPhone}, []string{card, phone, name}},
+		{"opaque", orders, nil, []string{maskedPhone}, []string{card, phone, name}},
+		{"opaque", page, nil, []string{"<title>"}, nil},
+		{"opaque", "/api/export/orders.json", nil, []string{"nobody-exports-people"}, []string{"138", "D2026110300017"}},
+		{"basic-auth", orders, basicAuth("support", "after_sales"), []string{maskedPhone, "D2026110300017"}, []string{card, phone, name}},
+		{"basic-auth", orders, basicAuth("courier", "delivery"), []string{phone, name}, []string{card}},
+		{"basic-auth", orders, basicAuth("courier", "advertising"), []string{"status"}, []string{card, phone, maskedPhone, name}},
+		{"jwt", orders, nil, []string{"status"}, []string{card, phone, maskedPhone, name}},
+		{"jwt", orders, id.bearer(t, "s-1", "support", "after_sales", "DE"), []string{maskedPhone}, []string{card, phone, name}},
+		{"jwt", orders, id.bearer(t, "s-1", "support", "after_sales", "US"), []string{`"reason":"country"`}, []string{"138", "D2026110300017"}},
+		{"jwt", orders, id.bearer(t, "c-1001", "customer", "own_orders", "US"), []string{card, phone, name}, []string{"greta.lindqvist"}},
+		{"jwt", orders, id.bearer(t, "k-1", "courier", "delivery", "DE"), []string{phone, name}, []string{card, "Greta"}}, // hers was delivered
 	} {
-		t.Run(tc.example, func(t *testing.T) {
-			// Beside the example, so that its audit and access logs end with the test.
-			dir := t.TempDir()
-			if err := os.CopyFS(dir, os.DirFS("../caddyfile-examples/"+tc.example)); err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join(dir, "Caddyfile")
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			gateway := freeAddress(t)
-			startCaddy(t, file, strings.NewReplacer(
-				"localhost:8080", gateway,
-				"localhost:9180", freeAddress(t),
-				"localhost:9000", backend.Listener.Addr().String(),
-				"audience shop", "audience shop key "+id.public,
-				"file access.log", "file "+filepath.Join(dir, "access.log"),
-			).Replace(withoutAdmin(string(text))))
-			got := getWith(t, "http://"+gateway+"/api/orders.json", tc.header).everything()
+		t.Run(tc.example+tc.path, func(t *testing.T) {
+			gateway, _ := startExample(t, tc.example, backend.Listener.Addr().String(), id)
+			got := getWith(t, gateway+tc.path, tc.header).everything()
 			for _, s := range tc.has {
 				if !strings.Contains(got, s) {
 					t.Errorf("the answer lacks %q", s)
@@ -221,6 +236,52 @@ func TestExamplesMinimize(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestObservabilityExample looks for a phone number of the request, and for one of the answer, in all that the example writes.
+func TestObservabilityExample(t *testing.T) {
+	backend := httptest.NewServer(http.FileServer(http.Dir("../caddyfile-examples/backend")))
+	defer backend.Close()
+	t.Setenv("MINIMIZE_KEYS", keyDirectory(t))
+	gateway, dir := startExample(t, "observability", backend.Listener.Addr().String(), newIssuer(t))
+	get(t, gateway+orders+"?phone=15980712264", "")
+	for file, want := range map[string]string{"access.log": "/api/orders.json", "audit.jsonl": `"contact.phone mask":`} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte(want)) {
+			t.Errorf("%s lacks %q", file, want)
+		}
+		if found := leaks(string(text), []planted{{"phone", "15980712264"}, {"phone", "13817640235"}}); len(found) > 0 {
+			t.Errorf("%s holds %d phone numbers", file, len(found))
+		}
+	}
+}
+
+const orders = "/api/orders.json"
+
+// startExample runs an example in front of a backend, and returns its URL and the directory that it writes to.
+func startExample(t *testing.T, example, backend string, id *issuer) (gateway, dir string) {
+	t.Helper()
+	dir = t.TempDir() // a copy, so that audit and access logs end with the test
+	if err := os.CopyFS(dir, os.DirFS("../caddyfile-examples/"+example)); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "Caddyfile")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	startCaddy(t, file, strings.NewReplacer(
+		"localhost:8080", address,
+		"localhost:9180", freeAddress(t),
+		"localhost:9000", backend,
+		"audience shop", "audience shop key "+id.public,
+		"file access.log", "file "+filepath.Join(dir, "access.log"),
+	).Replace(withoutAdmin(string(text))))
+	return "http://" + address, dir
 }
 
 // withoutAdmin keeps an example's Caddy from listening and writing where another one may.
