@@ -179,14 +179,22 @@ type Hit struct {
 
 // Detect appends what detectors find in an unescaped string, in order, not overlapping.
 func (s *Scope) Detect(dst []Hit, text []byte, c detect.Context) []Hit {
-	var room [8]detect.Hit
-	for _, h := range s.detectors.Find(room[:0], text, c) {
+	if !detect.MayHold(text, c) {
+		return dst
+	}
+	found := hits.Get().(*[]detect.Hit)
+	*found = s.detectors.Find((*found)[:0], text, c)
+	for _, h := range *found {
 		if id := s.kinds[h.Kind]; id != 0 {
 			dst = append(dst, Hit{h.Start, h.End, id})
 		}
 	}
+	hits.Put(found)
 	return dst
 }
+
+// hits are places in texts, on their way from detectors to a caller's own list.
+var hits = sync.Pool{New: func() any { return new([]detect.Hit) }}
 
 // DetectNumber returns the category of a JSON number, in any spelling of it, or 0.
 func (s *Scope) DetectNumber(literal []byte, c detect.Context) CategoryID {

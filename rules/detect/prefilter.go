@@ -9,10 +9,10 @@ import (
 // shortest is the fewest bytes that anything found has: 1.23, where a name speaks of places.
 const shortest = 4
 
-// mayHold reports whether a text may hold anything that a detector finds. It runs over every undeclared string of every
+// MayHold reports whether a text may hold anything that a detector finds. It runs over every undeclared string of every
 // body, so it reads eight bytes at a time and asks for what all hits have in common: an @, three digits or colons, five
 // dashes, or a digit beyond ASCII.
-func mayHold(text []byte, c Context) bool {
+func MayHold(text []byte, c Context) bool {
 	if len(text) < shortest {
 		return false
 	}

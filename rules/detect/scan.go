@@ -5,7 +5,7 @@ import "unicode/utf8"
 // Find appends what the set's detectors find in an unescaped UTF-8 text, in order, not overlapping. c is what the text's
 // name speaks of. It allocates nothing where dst has room.
 func (s Set) Find(dst []Hit, text []byte, c Context) []Hit {
-	if s == 0 || !mayHold(text, c) {
+	if s == 0 || !MayHold(text, c) {
 		return dst
 	}
 	f := finder{set: s, text: text, about: c, hits: dst, at: -1}

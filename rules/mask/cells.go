@@ -56,12 +56,17 @@ func ends(n, first, last int) (int, int) {
 }
 
 // isDigit knows the digits of all scripts.
-func isDigit(r rune) bool { return unicode.IsDigit(r) }
+func isDigit(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r >= '0' && r <= '9'
+	}
+	return unicode.IsDigit(r)
+}
 
 func isHex(r rune) bool { return unicode.Is(unicode.ASCII_Hex_Digit, r) }
 
 func isAccount(r rune) bool {
-	return r == '_' || unicode.IsDigit(r) || r < utf8.RuneSelf && unicode.IsLetter(r)
+	return isDigit(r) || r == '_' || r < utf8.RuneSelf && isUpperOrLower(byte(r))
 }
 
 func isAlphanumeric(r rune) bool { return r != '_' && isAccount(r) }

@@ -17,6 +17,9 @@ var provinceKinds = strings.Fields("壮族自治区 回族自治区 维吾尔自
 
 // province returns the province that a Chinese place begins with, and the length of its whole name.
 func province(value []byte) (name string, length int) {
+	if len(value) == 0 || value[0] < utf8.RuneSelf {
+		return "", 0
+	}
 	for _, p := range provinces {
 		if !bytes.HasPrefix(value, []byte(p)) {
 			continue
