@@ -82,7 +82,7 @@ func room(b []byte, n int) []byte {
 	if len(b)+n <= cap(b) {
 		return b
 	}
-	size := max(len(b)+n, min(2*cap(b), cap(b)+4*windowSize), 4<<10)
+	size := max(len(b)+n, min(2*cap(b), max(cap(b)+4*windowSize, defaultHold)), 4<<10)
 	if size > windowSize {
 		size = (size + windowSize - 1) / windowSize * windowSize
 	}

@@ -2,7 +2,6 @@ package body
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -118,5 +117,3 @@ func refused(t testing.TB, j *rules.Judge, body string) *rules.Refusal {
 	}
 	return r
 }
-
-func indent(s string) string { return strings.ReplaceAll(s, "\n", "\n\t") }

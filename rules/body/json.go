@@ -24,6 +24,10 @@ type Sink func(p []byte, last bool) error
 
 // JSON rewrites one JSON document as it arrives. It keeps no reference to what it is given.
 //
+// What is not rewritten goes out byte for byte, with three exceptions at the far end: space of more than 32 KiB before a
+// value is shortened, a string of more than 64 KiB is blanked where it would be masked or pseudonymized, and a document
+// that is stripped as a whole leaves an empty value of its kind, because no value at all would be no JSON.
+//
 // It is strict (RFC 8259): bad UTF-8, lone surrogates, trailing data, comments and whatever else two readers could read
 // differently is refused. Only a leading UTF-8 byte order mark is dropped, which RFC 8259 §8.1 lets a reader ignore and
 // forbids a writer to add.
@@ -164,6 +168,7 @@ func (w *JSON) Report() *rules.Report { return &w.report }
 // Release gives the rewriter's buffers back. Nothing of it may be used afterwards.
 func (w *JSON) Release() {
 	w.limits.Budget.give(w.taken)
+	w.taken = 0
 	if !w.closed {
 		return // a panic may have left anything behind
 	}

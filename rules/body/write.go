@@ -53,12 +53,18 @@ func appendBlank(dst []byte, h *hole) []byte {
 func (w *JSON) writeNumber(h *hole) {
 	from := len(w.out)
 	w.out = h.by.AppendNumber(w.out, w.held[h.start:h.end])
-	written := w.out[from:]
-	if end, ok := 0, false; written[0] != '"' && written[0] != 'n' {
-		if end, ok = numberEnd(written, 0); !ok || end != len(written) {
-			w.out = append(w.out[:from], "null"...)
-		}
+	if written := w.out[from:]; !isScalar(written) {
+		w.out = append(w.out[:from], "null"...)
 	}
+}
+
+// isScalar reports whether what a mask made of a number is JSON.
+func isScalar(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	end, _, f := scalarEnd(b, 0, 1, true)
+	return f == whole && end == len(b)
 }
 
 // writeText writes a string masked or as a token. Hits in it are masked first, lest the mask show a part of one.
