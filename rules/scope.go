@@ -204,6 +204,9 @@ func (s *Scope) DetectNumber(literal []byte, c detect.Context) CategoryID {
 	return 0
 }
 
+// HasDetectors reports whether Detect can find anything.
+func (s *Scope) HasDetectors() bool { return s.detectors != 0 }
+
 // HasWords reports whether Words can answer anything.
 func (s *Scope) HasWords() bool { return len(s.words) > 0 }
 

@@ -45,6 +45,7 @@ type hole struct {
 	category rules.CategoryID // that decided the value
 	data     rules.CategoryID // of the name; 0: it is not data
 	kind     kind
+	nested   nesting
 	depth    uint8
 	action   rules.Action
 

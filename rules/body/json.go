@@ -56,6 +56,9 @@ type JSON struct {
 	spare   []byte  // one text with its hits masked
 	moves   []int32 // where records went when the window moved on
 	context []byte  // what stands before a piece of a giant string
+	inner   *JSON   // reads JSON in texts; nil until there is some
+	nested  []byte  // what it wrote
+	level   int     // how deep in texts this one reads
 	stray   field   // a member that is not remembered
 }
 
@@ -86,6 +89,7 @@ type run struct {
 	calm     bool // nobody asks for what is not declared
 	hasWords bool
 	detects  bool
+	nests    bool // texts may hold names of their own
 	mayBlock bool
 
 	emitted [maxDepth + 1]bool // by depth: the container there has a member in the output
@@ -110,18 +114,23 @@ func NewJSON(j *rules.Judge, l Limits, sink Sink) *JSON {
 	if w == nil {
 		w = &JSON{scope: scope, learnt: newNames(scope)}
 	}
+	w.reset(j, l, sink)
+	return w
+}
+
+func (w *JSON) reset(j *rules.Judge, l Limits, sink Sink) {
 	if l.Hold <= 0 {
 		l.Hold = defaultHold
 	}
 	w.judge, w.sink, w.limits = j, sink, l
 	w.run = run{stride: min(l.Hold, stepSize)}
 	w.detects, w.hasWords, w.mayBlock = j.Detecting(), w.scope.HasWords(), j.MayBlock()
-	w.calm = !w.detects && !w.hasWords && fixedKeep(j.Fixed(0))
+	w.nests = w.scope.HasDetectors() && w.level < maxNested
+	w.calm = !w.detects && !w.nests && !w.hasWords && fixedKeep(j.Fixed(0))
 	w.records = append(w.records[:0], record{hole: none})
 	w.frames[0] = frame{hole: none, sure: true}
 	w.frames[0].settle(w)
 	w.field = w.learnt.root
-	return w
 }
 
 func fixedKeep(d *rules.Decision) bool { return d != nil && d.Action == rules.Keep }
@@ -186,5 +195,9 @@ func (w *JSON) forget() {
 	clear(w.report.Counts)
 	w.report = rules.Report{Counts: w.report.Counts}
 	w.stray = field{}
+	if w.inner != nil {
+		w.inner.forget()
+		w.nested = pooled(w.nested)
+	}
 	w.judge, w.sink, w.limits, w.run = nil, nil, Limits{}, run{}
 }

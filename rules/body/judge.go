@@ -25,6 +25,9 @@ func (w *JSON) judgeHole(h *hole) bool {
 	if !w.judgeLabel(h) {
 		return false
 	}
+	if h.nested != flat && h.kind != giant && h.action < rules.Blank && !w.judgeNested(h) {
+		return false
+	}
 	if h.hits == h.hitsEnd && h.words == h.wordsEnd && h.data == 0 {
 		return true // most are declared by their place or name alone
 	}
@@ -58,6 +61,9 @@ func (w *JSON) judgeLabel(h *hole) bool {
 		h.action = rules.Keep // of a text the mask is what detectors mask in it
 	case h.kind == giant:
 		h.action = wholeAction(h.kind, h.action)
+	}
+	if h.kind == giant && h.nested != flat {
+		h.action = max(h.action, rules.Blank) // names in it would go unread
 	}
 	if h.label != nil && h.label.Least > 0 && !h.inherited && !w.reaches(h) {
 		h.action = max(h.action, rules.Blank)
@@ -99,6 +105,9 @@ func (w *JSON) reaches(h *hole) bool {
 
 // judgeHits applies what detectors found: to the value if it is nothing else and nobody declared it, else to its parts.
 func (w *JSON) judgeHits(h *hole) bool {
+	if h.nested != flat && h.kind != giant {
+		return true // its inside was judged by its own names and detectors
+	}
 	for _, hit := range w.hits[h.hits:h.hitsEnd] {
 		d := w.decide(h.record, hit.Category)
 		switch {
@@ -195,7 +204,7 @@ func (w *JSON) count(h *hole) {
 	if h.by != nil && (!h.container() || h.taken()) {
 		w.tally(h.category, max(h.action, h.by.Action))
 	}
-	if !h.covered && h.action <= rules.Mask {
+	if !h.covered && h.action <= rules.Mask && (h.nested == flat || h.kind == giant) {
 		for _, hit := range w.hits[h.hits:h.hitsEnd] {
 			w.tally(hit.Category, w.decide(h.record, hit.Category).Action)
 		}

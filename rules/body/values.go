@@ -62,6 +62,9 @@ func (w *JSON) plain(f *field, record int32, start, end int, k kind) bool {
 	if d == nil || d.Action != rules.Keep && !(free && d.Action == rules.Mask) {
 		return false
 	}
+	if w.nests && k == text && (free || f.label == nil) && nestingOf(w.held[start+1:end-1]) != flat {
+		return false
+	}
 	if detects && w.detected(f, start, end, k) {
 		return false
 	}
@@ -110,10 +113,14 @@ func (w *JSON) find(h *hole, f *field) {
 	detects := w.detects && h.searched()
 	switch h.kind {
 	case text, escapedText:
-		if !detects && !w.hasWords {
+		nests := w.nests && h.searched()
+		if !detects && !nests && !w.hasWords {
 			return
 		}
 		s := w.unescaped(h)
+		if nests {
+			h.nested = nestingOf(s)
+		}
 		if detects {
 			w.hits = w.scope.Detect(w.hits, s, f.context)
 			h.hitsEnd = int32(len(w.hits))
@@ -199,6 +206,9 @@ func (w *JSON) enter(i, start int, end byte, k kind) {
 	h := w.newHole(outer, f, record, k)
 	h.start = start
 	search, inherit := k == giant && w.detects && h.searched(), h.label
+	if k == giant && w.nests && h.searched() && mayNest(w.held[start+1:]) {
+		h.nested = nestedJSON
+	}
 	if h.silent() {
 		inherit = nil // what stands inside is judged as if nothing were declared around it
 	}

@@ -1,0 +1,95 @@
+package body
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+const nestedRules = `minimize: 1
+roles: [reader, member, full, blocked]
+purposes: [work]
+records: [{at: /list/*, subject: /id}]
+allow:
+  - {id: all, to: full, for: work, keep: [general, personal, sensitive]}
+  - {id: read, to: [reader, blocked], for: work, keep: [order, thing], mask: [contact, person.name]}
+  - {id: own, to: self, for: work, keep: [personal]}
+limit:
+  - {id: no-imei, to: blocked, block: [device.imei]}
+`
+
+// TestNestedTexts: what a text holds in names of its own is judged by them: JSON, a URL's query, a form.
+func TestNestedTexts(t *testing.T) {
+	s := scopeOf(t, nestedRules)
+	imei := "860531030123452"
+	for _, test := range []struct{ name, role, in, want string }{
+		{"an object", "reader", `{"payload": "{\"imei\": \"` + imei + `\", \"realName\":\"张伟\", \"a\": 1}"}`, `{"payload": "{ \"realName\":\"张*\", \"a\": 1}"}`},
+		{"an array", "reader", `{"p":"[ {\"phone\":13800138000} ]"}`, `{"p":"[ {\"phone\":null} ]"}`},
+		{"two deep", "reader", `{"p":"{\"q\":\"{\\\"realName\\\":\\\"张伟\\\"}\"}"}`, `{"p":"{\"q\":\"{\\\"realName\\\":\\\"张*\\\"}\"}"}`},
+		{"nothing to change", "reader", `{"p":"{\"a\":\u0020[1,2]}"}`, `{"p":"{\"a\":\u0020[1,2]}"}`},
+		{"all rights", "full", `{"p":"{\"imei\":\u0020\"` + imei + `\"}","u":"https://x.example/?phone=13800138000"}`, ``},
+		{"no JSON after all", "reader", `{"p":"{call 13800138000}"}`, `{"p":"{call 138****8000}"}`},
+		{"a parameter goes", "reader", `{"u":"https://x.example/a?imei=` + imei + `&o=D1#top"}`, `{"u":"https://x.example/a?o=D1#top"}`},
+		{"the only one", "reader", `{"u":"https://x.example/a?imei=` + imei + `"}`, `{"u":"https://x.example/a"}`},
+		{"a parameter is masked", "reader", `{"u":"/a?o=D1\u0026m=13800138000"}`, `{"u":"/a?o=D1&m=138%2A%2A%2A%2A8000"}`},
+		{"by its name", "reader", `{"u":"/a?real_name=%E5%BC%A0%E4%BC%9F&x=1"}`, `{"u":"/a?real_name=%E5%BC%A0%2A&x=1"}`},
+		{"in the path", "reader", `{"u":"https://x.example/u/13800138000?o=1"}`, `{"u":"https://x.example/u/138%2A%2A%2A%2A8000?o=1"}`},
+		{"in the fragment", "reader", `{"u":"https://x.example/?o=1#imei=` + imei + `&p=2"}`, `{"u":"https://x.example/?o=1#p=2"}`},
+		{"what is not decodable", "reader", `{"u":"/a?x=%zz&o=1"}`, `{"u":"/a?o=1"}`},
+		{"a form", "reader", `{"f":"real_name=Ann&o=1"}`, `{"f":"real_name=A%2A%2A%2A&o=1"}`},
+		{"nothing personal", "reader", `{"u":"https://x.example/a?o=1&p=2","e":"a==","b":"x&y"}`, ``},
+		{"of the text's record", "reader", `{"list":[{"id":"me","p":"{\"realName\":\"Ann\"}"},{"p":"{\"realName\":\"Bob\"}","id":"you"}]}`,
+			`{"list":[{"id":"me","p":"{\"realName\":\"Ann\"}"},{"p":"{\"realName\":\"B***\"}","id":"you"}]}`},
+		{"a record is dropped", "blocked", `{"list":[{"id":"a","p":"{\"imei\":\"` + imei + `\"}"},{"id":"b"}]}`, `{"list":[{"id":"b"}]}`},
+	} {
+		want := test.want
+		if want == "" {
+			want = test.in
+		}
+		for _, chunk := range []int{1, 7, len(test.in)} {
+			got, _, err := rewrite(judgeFor(s, test.role), Limits{}, test.in, chunk)
+			if err != nil || string(got.body) != want {
+				t.Errorf("%s: got %s, %v\nwant %s", test.name, got.body, err, want)
+				break
+			}
+			if !json.Valid(got.body) {
+				t.Errorf("%s: the output is no JSON", test.name)
+			}
+		}
+	}
+}
+
+// TestNestedBlock: what blocks a message blocks it from inside of a text too.
+func TestNestedBlock(t *testing.T) {
+	s := scopeOf(t, nestedRules)
+	for _, body := range []string{`{"p":"{\"imei\":\"860531030123452\"}"}`, `{"u":"/a?imei=860531030123452"}`} {
+		_, _, err := rewrite(judgeFor(s, "blocked"), Limits{}, body, 9)
+		var refusal *rules.Refusal
+		if !errors.As(err, &refusal) || refusal.Rule != "no-imei" || len(refusal.Categories) != 1 || refusal.Categories[0] != "device.imei" {
+			t.Errorf("%s: %v, want a refusal by no-imei", body, err)
+		}
+	}
+}
+
+// TestNestedGiant: a giant text is never held whole, so its names would go unread, so it is blanked.
+func TestNestedGiant(t *testing.T) {
+	s := scopeOf(t, nestedRules)
+	body := `{"p":" \n{\"realName\":\"Ann\",\"x\":\"` + strings.Repeat("x", 3*pieceSize) + `\"}","o":1}`
+	got, _, err := rewrite(judgeFor(s, "reader"), Limits{Hold: 1 << 10}, body, 1000)
+	if err != nil || string(got.body) != `{"p":"","o":1}` {
+		t.Errorf("%.80s, %v", got.body, err)
+	}
+}
+
+// TestNestedReport: values inside of texts are counted like others.
+func TestNestedReport(t *testing.T) {
+	s := scopeOf(t, nestedRules)
+	_, report, err := rewrite(judgeFor(s, "reader"), Limits{}, `{"p":"{\"phone\":\"13800138000\",\"q\":[{\"phone\":\"13900139000\"}]}"}`, 99)
+	id := s.Rules().ID("contact.phone")
+	if err != nil || int(id) >= len(report.Counts) || report.Counts[id][rules.Mask] != 2 {
+		t.Errorf("%v, %v", report, err)
+	}
+}
