@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
 
 // BenchmarkHandler is what a request costs beside the engine: a small answer through a provisioned handler.
@@ -20,20 +21,7 @@ func BenchmarkHandler(b *testing.B) {
 }
 
 func benchmarkHandler(b *testing.B, body string) {
-	files := &files{rules: []file{{"shop.yaml", []byte(shopRules)}}}
-	app := &App{metrics: collectors, audit: new(audit), routes: nil}
-	app.current.Store(new(snapshot))
-	var err error
-	if app.loaded, err = load(files); err != nil {
-		b.Fatal(err)
-	}
-	h := &Handler{Mode: modeEnforce, app: app, metrics: collectors, route: new(route), caller: new(caller)}
-	if err := app.add(h.route); err != nil {
-		b.Fatal(err)
-	}
-	if h.headers, err = newHeaderRules(h); err != nil {
-		b.Fatal(err)
-	}
+	h := newHandler(b, shopRules)
 	upstream := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header()["Content-Type"] = []string{"application/json"}
 		w.Header()["Date"] = []string{"Tue, 15 Nov 1994 12:45:26 GMT"}
@@ -49,4 +37,23 @@ func benchmarkHandler(b *testing.B, body string) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// newHandler provisions a handler by hand, without a Caddy around it.
+func newHandler(t testing.TB, document string) *Handler {
+	t.Helper()
+	loaded, err := load(&files{rules: []file{{"shop.yaml", []byte(document)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := &App{metrics: collectors, audit: new(audit), loaded: loaded}
+	app.current.Store(new(snapshot))
+	h := &Handler{Mode: modeEnforce, app: app, logger: zap.NewNop(), metrics: collectors, route: new(route), caller: new(caller)}
+	if err := app.add(h.route); err != nil {
+		t.Fatal(err)
+	}
+	if h.headers, err = newHeaderRules(h); err != nil {
+		t.Fatal(err)
+	}
+	return h
 }

@@ -3,12 +3,14 @@
 // It speaks HTTP and Caddy and decides nothing: what a value is and what happens to it stands in package rules. The way
 // of a response through it:
 //
-//	handler.go   who asks (caller.go, token.go), under which rules (app.go, load.go)
+//	handler.go   who asks (caller.go, template.go, token.go, keys.go), under which rules (app.go, load.go)
 //	request.go   what the upstream may see of the request, so that its answer can be judged
 //	writer.go    the answer, held until it is judged, or refused (refusal.go)
 //	media.go     which bodies can be judged; decode.go what came compressed
 //	header.go    which response headers may leave
+//	report.go    report mode: everything passes and a copy is judged (shadow.go)
 //	record.go    what metrics.go and audit.go tell about it, never a value
 //
-// Beside it, logfilter.go keeps values out of Caddy's own logs, and coverage.go names the routes that bypass the handler.
+// Beside it, logfilter.go and redact.go keep values out of Caddy's own logs, and coverage.go names the routes that bypass
+// the handler (sites.go reads them).
 package minimize

@@ -162,6 +162,7 @@ type message struct {
 	id         string       // of the decision
 	method     string       // as the client sent it, like the path
 	path       string
+	clear      bool // the path means the same to every upstream
 	host       string
 	started    time.Time
 	denied     error // why the caller's token does not count; nil: it does, or there is none
@@ -178,7 +179,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // newMessage says who asks, for what, under the rules that are in force now.
 func (h *Handler) newMessage(r *http.Request) *message {
 	m := &message{h: h, rules: h.app.rules(h.route), id: uuid.NewString(), host: r.Host, started: time.Now()}
-	m.method, m.path = asSent(r)
+	m.method, m.path, m.clear = asSent(r)
 	m.scope = m.rules.enforced.Scope(m.method, m.path)
 	who := h.caller.identify(r)
 	m.denied = who.err
@@ -199,6 +200,9 @@ func (h *Handler) newMessage(r *http.Request) *message {
 func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, m *message) error {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return m.methodNotAllowed(w)
+	}
+	if !m.clear {
+		return m.badPath(w)
 	}
 	if m.denied != nil {
 		return m.unauthorized(w)

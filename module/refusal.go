@@ -73,6 +73,13 @@ func (m *message) methodNotAllowed(w http.ResponseWriter) error {
 	return m.problem(w, http.StatusMethodNotAllowed, refusal.Detail, refusal)
 }
 
+// badPath refuses a path that upstreams read in different ways.
+func (m *message) badPath(w http.ResponseWriter) error {
+	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds an encoded slash or a backslash, so the rules for it cannot be chosen"}
+	m.record(outcomeRefused, &writer{refusal: refusal})
+	return m.problem(w, http.StatusBadRequest, refusal.Detail, refusal)
+}
+
 // unauthorized answers a token that is invalid or expired, or that nobody could check now. Treating it as none would
 // hide the mistake behind a thinner answer.
 func (m *message) unauthorized(w http.ResponseWriter) error {

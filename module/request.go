@@ -2,6 +2,8 @@ package minimize
 
 import (
 	"net/http"
+	"path"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -28,11 +30,29 @@ func readable(r *http.Request) *http.Request {
 	return r
 }
 
-// asSent returns method and cleaned path as the client sent them, before any rewrite: rules name what clients see.
-func asSent(r *http.Request) (method, path string) {
-	method, path = r.Method, r.URL.Path
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		method, path = original.Method, original.URL.Path
+// asSent returns method and cleaned path as the client sent them, before any rewrite: rules name what clients see. What
+// upstreams commonly pass over, a slash at the end and ;parameters (RFC 3986 section 3.3), chooses no other rules.
+// ok is false where the path holds an encoded slash or a backslash: some upstreams read it as a separator and some do not,
+// so that nobody knows which rules it asks for.
+func asSent(r *http.Request) (method, cleaned string, ok bool) {
+	u := r.URL
+	method = r.Method
+	if original, rewritten := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); rewritten {
+		method, u = original.Method, original.URL
 	}
-	return method, caddyhttp.CleanPath("/"+path, true)
+	cleaned = path.Clean("/" + u.Path)
+	if strings.Contains(cleaned, ";") {
+		steps := strings.Split(cleaned, "/")
+		for i, step := range steps {
+			steps[i], _, _ = strings.Cut(step, ";")
+		}
+		cleaned = path.Clean(strings.Join(steps, "/"))
+	}
+	escaped := u.EscapedPath()
+	for i := strings.IndexByte(escaped, '%'); i >= 0 && i+3 <= len(escaped); i++ {
+		if hex := escaped[i : i+3]; strings.EqualFold(hex, "%2F") || strings.EqualFold(hex, "%5C") {
+			return method, cleaned, false
+		}
+	}
+	return method, cleaned, !strings.Contains(u.Path, "\\")
 }

@@ -1,7 +1,10 @@
 package minimize
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +13,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestMinimizesByRole(t *testing.T) {
@@ -204,6 +209,27 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// TestPaths: spellings of one path find the same rules, and one that upstreams read differently is not asked (threat B6).
+func TestPaths(t *testing.T) {
+	b := newBackend(t, says(jsonHead, someOrder))
+	g := prepare(t)
+	// The number is a phone only where the document says so.
+	g.write("rules/shop.yaml", strings.Replace(strings.Replace(shopRules, "GET /api/**", "GET /api/orders", 1), "/orders/*/phone", "/orders/*/state", 1))
+	if err := g.load(b.addr, "", shop); err != nil {
+		t.Fatal(err)
+	}
+	for path, judged := range map[string]bool{
+		"/api/orders": true, "/api/orders/": true, "//api///orders": true, "/api/./orders": true, "/api/x/../orders": true, "/%61pi/orders": true,
+		"/api/orders;v=1": true, "/api;x/orders/;y": true, "/api/orders%3Bv=1": true,
+		"/api%2Forders": false, "/api%2forders": false, "/api/x%2F..%2F..%2Forders": false, "/api%5Corders": false, "/api/x\\orders": false,
+	} {
+		raw := g.rawGet("GET " + path + " HTTP/1.1\nHost: x\nConnection: close\n\n")
+		if judged && (!strings.HasPrefix(raw, "HTTP/1.1 200") || strings.Contains(raw, "paid")) || !judged && !strings.HasPrefix(raw, "HTTP/1.1 400") {
+			t.Errorf("%s: got %s", path, raw)
+		}
+	}
+}
+
 // TestWriterHasNoWayAround: inner handlers must not reach the client's writer (threats 5.1, F1).
 func TestWriterHasNoWayAround(t *testing.T) {
 	var w any = new(writer)
@@ -267,13 +293,9 @@ func TestFileServer(t *testing.T) {
 
 // TestPanicsShowNothing: a panic of an inner handler becomes a refusal, and its text is nowhere.
 func TestPanicsShowNothing(t *testing.T) {
-	g := start(t, "", "", strings.Replace(shop, "reverse_proxy {upstream}", "respond ok", 1))
-	app := running.Load()
-	h := &Handler{app: app, logger: app.logger, metrics: app.metrics, route: app.routes[0], caller: new(caller)}
-	var err error
-	if h.headers, err = newHeaderRules(h); err != nil {
-		t.Fatal(err)
-	}
+	core, logged := observer.New(zap.DebugLevel)
+	h := newHandler(t, shopRules)
+	h.logger = zap.New(core)
 	w := httptest.NewRecorder()
 	panics := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
@@ -285,8 +307,80 @@ func TestPanicsShowNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	(&answer{status: w.Code, header: w.Header(), body: w.Body.String()}).refused(t, 503, "unavailable")
-	if log := g.read("caddy.log"); strings.Contains(log, somePhone) || !strings.Contains(log, "panicking while an answer was made") {
+	if log := fmt.Sprint(logged.All()); strings.Contains(log, somePhone) || !strings.Contains(log, "panicking while an answer was made") {
 		t.Errorf("the log is %s", log)
+	}
+}
+
+// TestWriterOperations: whatever inner handlers do to the writer, in any order, what comes out is nothing, the whole judged
+// answer, a refusal, or cut off; never a value.
+func TestWriterOperations(t *testing.T) {
+	h := newHandler(t, shopRules)
+	whole, refused := 0, 0
+	for seed := range uint64(20_000) {
+		random := mathrand.New(mathrand.NewPCG(seed, 1))
+		rest := someOrder
+		complete := false
+		inner := func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "application/json")
+			for {
+				switch n := random.IntN(len(rest) + 1); random.IntN(14) {
+				case 0:
+					w.WriteHeader([]int{100, 103, 200, 200, 200, 204, 206, 304, 404, 500}[random.IntN(10)])
+				case 1, 2, 3, 4, 5:
+					io.WriteString(w, rest[:n])
+					rest = rest[n:]
+				case 6:
+					io.Copy(w, strings.NewReader(rest[:n]))
+					rest = rest[n:]
+				case 7:
+					http.NewResponseController(w).Flush()
+				case 8:
+					if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+						conn.Close()
+					}
+				case 9:
+					w.Header().Add([]string{"X-Phone", "Trailer:X-Phone", "ETag", "Set-Cookie", "X-Request-Id"}[random.IntN(5)], "x="+somePhone)
+				case 10:
+					w.Header().Set("Content-Length", fmt.Sprint(len(someOrder)-random.IntN(2)*random.IntN(9)))
+				case 11:
+					if random.IntN(4) == 0 {
+						panic([]any{http.ErrAbortHandler, somePhone}[random.IntN(2)])
+					}
+				case 12:
+					if random.IntN(4) == 0 {
+						return errors.New("the handler failed")
+					}
+				case 13:
+					complete = rest == ""
+					return nil
+				}
+			}
+		}
+		w := httptest.NewRecorder()
+		aborted := false
+		err := func() error {
+			defer func() { aborted = recover() != nil }()
+			return h.ServeHTTP(w, httptest.NewRequest("GET", "/api/orders", nil), caddyhttp.HandlerFunc(inner))
+		}()
+		a := &answer{status: w.Code, header: w.Header(), body: w.Body.String()}
+		a.hides(t, somePhone, someIMEI)
+		switch {
+		case aborted, err != nil && a.body == "":
+		case a.body == anonymousSees && complete:
+			whole++
+		case a.body == "" && (a.status == 200 || a.status == 204 || a.status == 304 || a.status == 404 || a.status == 500):
+		case a.header.Get("Content-Type") == "application/problem+json":
+			refused++
+		default:
+			t.Errorf("got %+v, %v, complete %v", a, err, complete)
+		}
+		if t.Failed() {
+			t.Fatalf("with seed %d", seed)
+		}
+	}
+	if whole < 100 || refused < 1000 {
+		t.Errorf("only %d whole answers and %d refusals came about", whole, refused)
 	}
 }
 
