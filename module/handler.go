@@ -212,22 +212,23 @@ func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp
 	defer cancel()
 	rw := newWriter(m, w, r.Method, cancel)
 	defer rw.release()
+	defer rw.observe()
 	err := rw.run(next, readable(r.WithContext(ctx)))
 	switch {
 	case rw.refusal != nil && !rw.sent:
-		m.record(outcomeRefused, rw)
+		rw.record(outcomeRefused)
 		return m.refuse(w, rw.refusal)
 	case rw.refusal != nil || rw.broken:
-		m.record(outcomeAborted, rw)
+		rw.record(outcomeAborted)
 		panic(http.ErrAbortHandler)
 	case err != nil && rw.sent:
-		m.record(outcomeAborted, rw)
+		rw.record(outcomeAborted)
 		panic(http.ErrAbortHandler)
 	case err != nil:
-		m.record(outcomeFailed, rw)
+		rw.record(outcomeFailed)
 		return err
 	}
-	m.record(rw.outcome(), rw)
+	rw.record(rw.outcome())
 	return nil
 }
 

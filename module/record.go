@@ -72,6 +72,21 @@ func outcomeOf(r *rules.Report) string {
 	return outcomePassed
 }
 
+// record tells metrics and audit log about an answer, once: before its last byte leaves, or when it is given up.
+func (w *writer) record(outcome string) {
+	if !w.told {
+		w.told = true
+		w.m.record(outcome, w)
+	}
+}
+
+// observe tells how long judging took, without the waiting for a slow client.
+func (w *writer) observe() {
+	if w.body != nil {
+		w.m.h.metrics.engine.Observe((w.spent - w.blocked).Seconds())
+	}
+}
+
 // record tells metrics and audit log about an enforced message. w is nil where none was written.
 func (m *message) record(outcome string, w *writer) {
 	res := &result{outcome: outcome}
@@ -80,7 +95,6 @@ func (m *message) record(outcome string, w *writer) {
 		res.status, res.refusal = w.status, w.refusal
 		if w.body != nil {
 			res.report = w.body.Report()
-			m.h.metrics.engine.Observe((w.spent - w.blocked).Seconds())
 		}
 		candidate = w.candidate.result()
 	}

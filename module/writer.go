@@ -43,6 +43,7 @@ type writer struct {
 	got    int64 // bytes of its body
 	state  state
 	head   bool // the request is HEAD
+	told   bool // metrics and audit log know
 	sent   bool // header and perhaps a part of the body left
 	broken bool // the client is gone
 
@@ -210,6 +211,9 @@ func (w *writer) judge(p []byte) error {
 
 // sink takes what was judged. Header and length are written with its first bytes, never earlier.
 func (w *writer) sink(p []byte, last bool) error {
+	if last { // who has an answer whole can count on its audit line
+		w.record(w.outcome())
+	}
 	if w.sent && len(p) == 0 {
 		return nil
 	}
@@ -283,6 +287,7 @@ func (w *writer) finish(r *http.Request) {
 	case short:
 		w.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the answer was cut off"})
 	case w.state == stateEmpty:
+		w.record(outcomeEmpty)
 		w.sendHeader(-1)
 	case w.state == stateJudging:
 		w.close()

@@ -189,11 +189,8 @@ func (w *JSON) emit(n, limit int, last bool) error {
 	if len(p) == 0 && !last {
 		return nil
 	}
-	if err := w.sink(p, last); err != nil {
-		return err
-	}
 	w.report.Written += int64(len(p))
-	return nil
+	return w.sink(p, last)
 }
 
 // carry moves what is left of the window to its start, behind the first n holes and limit bytes.
