@@ -246,3 +246,16 @@ limit:
 		}
 	}
 }
+
+// BenchmarkCompile is what a reload costs.
+func BenchmarkCompile(b *testing.B) {
+	d, err := Parse("a.yaml", []byte("minimize: 1\nroles: [a]\npurposes: [p]\nallow: [{id: one, to: a, for: p, keep: [personal]}]\n"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Compile([]*Document{d}, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/caddy-minimize/minimize/rules/detect"
@@ -65,8 +65,24 @@ func orNone(in []string) []string {
 
 // foldedKey is equal for names that match the same: i_m_e_i and imei.
 func foldedKey(key string) string {
-	return strings.ReplaceAll(detect.Fold([]byte(key)).String(), " ", "")
+	if folded, ok := foldedBase()[key]; ok {
+		return folded
+	}
+	return detect.Fold([]byte(key)).String()
 }
+
+// foldedBase holds the base pack's names folded, because every scope of every rule set has them.
+var foldedBase = sync.OnceValue(func() map[string]string {
+	folded := map[string]string{}
+	if base, err := basePack(); err == nil {
+		for _, f := range base.Fields {
+			for _, key := range slices.Concat(f.Keys, f.In) {
+				folded[key] = detect.Fold([]byte(key)).String()
+			}
+		}
+	}
+	return folded
+})
 
 // newScope compiles the documents that hold. On error it returns a scope that discloses nothing.
 func (r *Ruleset) newScope(hold []bool) (*Scope, error) {
@@ -155,7 +171,7 @@ func (b *scopeBuilder) addKey(key string, in []string, label *Label, base bool) 
 		row = uint32(len(b.keys))
 		b.rows[folded] = row
 		b.keys = append(b.keys, keyRow{})
-		b.names.Add(key, row)
+		b.names.Add(folded, row)
 	}
 	own := *label
 	own.Selector = key
@@ -173,7 +189,7 @@ func (b *scopeBuilder) addKey(key string, in []string, label *Label, base bool) 
 		if !ok {
 			id = uint32(len(b.ins) + 1)
 			b.ins[folded] = id
-			b.within.Add(name, id)
+			b.within.Add(folded, id)
 		}
 		// A document's word goes before the base pack's, which was added first.
 		b.keys[row].inside = slices.Insert(b.keys[row].inside, 0, insideLabel{id, &own, base})

@@ -49,9 +49,9 @@ func BenchmarkNames(b *testing.B) {
 	for _, n := range []int{10, 10000} {
 		var names Names
 		for i := range n {
-			names.Add("field"+strconv.Itoa(i*7)+"Name", uint32(i))
+			names.Add(joined("field"+strconv.Itoa(i*7)+"Name"), uint32(i))
 		}
-		names.Add("phone", uint32(n))
+		names.Add(joined("phone"), uint32(n))
 		for _, name := range []string{"consigneePhoneNumber", "收件人手机号", "totalQuantity"} {
 			b.Run(strconv.Itoa(n)+"/"+name, func(b *testing.B) {
 				for b.Loop() {

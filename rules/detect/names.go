@@ -13,9 +13,8 @@ type Names struct {
 	lengths [256]uint64         // by a joined name's first byte: its lengths, as a bit set
 }
 
-// Add declares a name. Several may share an id, and one name may have several ids.
-func (n *Names) Add(declared string, id uint32) {
-	joined := Fold([]byte(declared)).String()
+// Add declares a name by its tokens, joined. Several may share an id, and one name may have several ids.
+func (n *Names) Add(joined string, id uint32) {
 	if joined == "" {
 		return
 	}
