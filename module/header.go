@@ -183,7 +183,7 @@ func (s *headerSieve) holdsCookie(line string) bool {
 
 // named reports whether a name declares its value to be something that may not leave as it is.
 func (s *headerSieve) named(n *rules.Name) bool {
-	if n.Data != 0 && s.withheld(n.Data) {
+	if slices.ContainsFunc(n.Data, s.withheld) {
 		return true
 	}
 	label := s.scope.Key(n, nil)

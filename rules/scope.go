@@ -38,7 +38,7 @@ type Name struct {
 	keys    []uint32       // rows of keys, best first, where it depends on the member around
 	within  []uint32       // what it is as the member around another
 	Context detect.Context // what it tells detectors about its value
-	Data    CategoryID     // the name itself is such data ("13800138000": {…}); 0: it is not
+	Data    []CategoryID   // the name itself is such data ("13800138000": {…})
 }
 
 // Around is the same for names that mean the same as the name of the member around another.
@@ -140,8 +140,10 @@ func (s *Scope) Name(unescaped []byte) Name {
 		within:  s.within.Find(nil, tokens),
 		Context: detect.ContextOf(tokens),
 	}
-	if hits := s.detectors.Find(nil, unescaped, 0); len(hits) > 0 {
-		n.Data = s.kinds[hits[0].Kind]
+	for _, h := range s.Detect(nil, unescaped, 0) {
+		if !slices.Contains(n.Data, h.Category) {
+			n.Data = append(n.Data, h.Category)
+		}
 	}
 	if !slices.ContainsFunc(n.keys, func(row uint32) bool { return len(s.keys[row].inside) > 0 }) {
 		if len(n.keys) > 0 {
@@ -203,9 +205,6 @@ func (s *Scope) DetectNumber(literal []byte, c detect.Context) CategoryID {
 	}
 	return 0
 }
-
-// HasDetectors reports whether Detect can find anything.
-func (s *Scope) HasDetectors() bool { return s.detectors != 0 }
 
 // HasWords reports whether Words can answer anything.
 func (s *Scope) HasWords() bool { return len(s.words) > 0 }

@@ -42,8 +42,8 @@ type hole struct {
 	record          int32 // that owns the value
 	starts          int32 // the record that starts here and can be dropped; 0: none
 
-	category rules.CategoryID // that decided the value
-	data     rules.CategoryID // of the name; 0: it is not data
+	category rules.CategoryID   // that decided the value
+	data     []rules.CategoryID // of the name, where it is data itself
 	kind     kind
 	nested   nesting
 	depth    uint8

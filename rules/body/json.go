@@ -125,8 +125,8 @@ func (w *JSON) reset(j *rules.Judge, l Limits, sink Sink) {
 	w.judge, w.sink, w.limits = j, sink, l
 	w.run = run{stride: min(l.Hold, stepSize)}
 	w.detects, w.hasWords, w.mayBlock = j.Detecting(), w.scope.HasWords(), j.MayBlock()
-	w.nests = w.scope.HasDetectors() && w.level < maxNested
-	w.calm = !w.detects && !w.nests && !w.hasWords && fixedKeep(j.Fixed(0))
+	w.nests = !j.KeepsAll()
+	w.calm = !w.detects && !w.hasWords && fixedKeep(j.Fixed(0))
 	w.records = append(w.records[:0], record{hole: none})
 	w.frames[0] = frame{hole: none, sure: true}
 	w.frames[0].settle(w)

@@ -28,7 +28,7 @@ func (w *JSON) judgeHole(h *hole) bool {
 	if h.nested != flat && h.kind != giant && h.action < rules.Blank && !w.judgeNested(h) {
 		return false
 	}
-	if h.hits == h.hitsEnd && h.words == h.wordsEnd && h.data == 0 {
+	if h.hits == h.hitsEnd && h.words == h.wordsEnd && len(h.data) == 0 {
 		return true // most are declared by their place or name alone
 	}
 	return w.judgeHits(h) && w.judgeWords(h) && w.judgeName(h)
@@ -63,7 +63,7 @@ func (w *JSON) judgeLabel(h *hole) bool {
 		h.action = wholeAction(h.kind, h.action)
 	}
 	if h.kind == giant && h.nested != flat {
-		h.action = max(h.action, rules.Blank) // names in it would go unread
+		h.action = max(h.action, rules.Blank) // its names would go unread
 	}
 	if h.label != nil && h.label.Least > 0 && !h.inherited && !w.reaches(h) {
 		h.action = max(h.action, rules.Blank)
@@ -145,20 +145,21 @@ func (w *JSON) judgeWords(h *hole) bool {
 // judgeName applies the decision for a name that is data itself. Masked names would collide, so their members go; tokens
 // do not.
 func (w *JSON) judgeName(h *hole) bool {
-	if h.data == 0 {
-		return true
-	}
-	d := w.decide(h.record, h.data)
-	if d == nil {
-		return false
-	}
-	h.name = d
-	switch d.Action {
-	case rules.Keep, rules.Pseudonymize:
-	case rules.Block:
-		h.lower(d, h.data)
-	default:
-		h.action = max(h.action, rules.Strip)
+	for _, c := range h.data {
+		d := w.decide(h.record, c)
+		if d == nil {
+			return false
+		}
+		if h.name == nil || d.Action > h.name.Action {
+			h.name = d
+		}
+		switch d.Action {
+		case rules.Keep, rules.Pseudonymize:
+		case rules.Block:
+			h.lower(d, c)
+		default:
+			h.action = max(h.action, rules.Strip)
+		}
 	}
 	return true
 }
@@ -210,7 +211,9 @@ func (w *JSON) count(h *hole) {
 		}
 	}
 	if h.name != nil {
-		w.tally(h.data, h.name.Action)
+		for _, c := range h.data {
+			w.tally(c, h.name.Action)
+		}
 	}
 }
 

@@ -253,19 +253,21 @@ func (m *model) blocksItself(n *tree, at around) bool {
 
 // named returns what a member's name becomes, and whether the member stays for it.
 func (m *model) named(name string, meaning *rules.Name, at around) (string, bool) {
-	if meaning.Data == 0 {
-		return name, true
+	stays := true
+	for _, c := range meaning.Data {
+		d := at.record.table.Decide(c)
+		switch d.Action {
+		case rules.Keep:
+		case rules.Pseudonymize:
+			name = string(d.Append(nil, []byte(name)))
+		case rules.Block:
+			m.block(at)
+			stays = false
+		default:
+			stays = false
+		}
 	}
-	d := at.record.table.Decide(meaning.Data)
-	switch d.Action {
-	case rules.Keep:
-		return name, true
-	case rules.Pseudonymize:
-		return string(d.Append(nil, []byte(name))), true
-	case rules.Block:
-		m.block(at)
-	}
-	return "", false
+	return name, stays
 }
 
 // scalar returns the deciding decision, the action and the text that it is applied to.

@@ -48,9 +48,9 @@ type field struct {
 	spot    *rules.Spot
 	label   *rules.Label // by its place, else by its name
 	context detect.Context
-	data    rules.CategoryID // the name itself is such data
-	calm    bool             // nothing of all this says anything
-	node    *node            // its inside, once a container was met there
+	data    []rules.CategoryID // the name itself is such data
+	calm    bool               // nothing of all this says anything
+	node    *node              // its inside, once a container was met there
 }
 
 // prediction is a name's bytes from quote to colon, so that the member that came next last time is recognised by three
@@ -77,7 +77,7 @@ func (f *field) look(scope *rules.Scope, label *rules.Label) {
 	if f.spot != nil && f.spot.Label != nil {
 		f.label = f.spot.Label
 	}
-	f.calm = f.label == nil && f.spot == nil && f.data == 0
+	f.calm = f.label == nil && f.spot == nil && len(f.data) == 0
 }
 
 // inside returns the node of a container that stands at f.
@@ -125,7 +125,7 @@ func (n *names) member(in *node, raw []byte, escaped bool, stray *field, text *[
 	stray.in, stray.context, stray.data = &stray.name, stray.name.Context, stray.name.Data
 	stray.place = n.scope.Member(in.place, &stray.name)
 	stray.look(n.scope, n.scope.Key(&stray.name, in.in))
-	if stray.data != 0 || len(raw) > maxRemembered || len(in.fields) >= maxNodeFields {
+	if len(stray.data) > 0 || len(raw) > maxRemembered || len(in.fields) >= maxNodeFields {
 		return stray
 	}
 	f := new(field)

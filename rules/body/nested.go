@@ -13,17 +13,18 @@ import (
 type nesting uint8
 
 const (
-	flat nesting = iota
-	nestedJSON
-	nestedQuery // a URL with a query, or a form
+	flat        nesting = iota
+	nestedJSON          // a document
+	nestedQuery         // a URL with a query, or a form
+	nestedNames         // quoted names before colons, but no document that can be read
 )
 
-// maxNested is how deep texts in texts are read. What lies deeper is a text to detectors.
+// maxNested is how deep texts in texts are rewritten. Deeper ones are blanked where a name in them is withheld.
 const maxNested = 3
 
 // nestingOf tells by a look what a text may hold. Reading it says whether it does.
 func nestingOf(s []byte) nesting {
-	if len(s) < 4 {
+	if len(s) < 3 {
 		return flat
 	}
 	if s[0] <= '{' && (s[0] == '{' || s[0] == '[' || isSpace(s[0])) {
@@ -31,21 +32,39 @@ func nestingOf(s []byte) nesting {
 			return nestedJSON
 		}
 	}
-	if i := bytes.IndexByte(s, '='); i > 0 && bytes.ContainsAny(s, "?&#") && !bytes.ContainsAny(s, " \t\r\n<>\"") {
+	if i := bytes.IndexByte(s, '='); i > 0 && !bytes.ContainsAny(s, " \t\r\n<>\"") {
 		return nestedQuery
+	}
+	if bytes.IndexByte(s, '"') >= 0 && bytes.IndexByte(s, ':') >= 0 {
+		return nestedNames
 	}
 	return flat
 }
 
-// mayNest reports whether a giant string, as it stands behind its quote, may hold JSON.
-func mayNest(raw []byte) bool {
+// giantNesting tells by its start what a giant string, as it stands behind its quote, may hold.
+func giantNesting(raw []byte) nesting {
+	start := raw[:min(len(raw), 4<<10)]
 	for len(raw) > 1 && (isSpace(raw[0]) || raw[0] == '\\' && bytes.IndexByte([]byte("nrt"), raw[1]) >= 0) {
 		if raw[0] == '\\' {
 			raw = raw[1:]
 		}
 		raw = raw[1:]
 	}
-	return len(raw) > 0 && (raw[0] == '{' || raw[0] == '[')
+	switch {
+	case len(raw) > 0 && (raw[0] == '{' || raw[0] == '['):
+		return nestedJSON
+	case bytes.Contains(start, []byte(`\":`)), nestingOf(start) == nestedQuery:
+		return nestedNames
+	}
+	return flat
+}
+
+// holdsNames reports whether a scalar that nobody asks for otherwise may hold names.
+func (w *JSON) holdsNames(k kind, start, end int) bool {
+	if !w.nests || k > escapedText || w.skip != 0 {
+		return false
+	}
+	return k == escapedText || nestingOf(w.held[start+1:end-1]) != flat
 }
 
 // judgeNested decides what happens inside of a text with names of its own. It reports false while the record is not known.
@@ -57,16 +76,23 @@ func (w *JSON) judgeNested(h *hole) bool {
 	}
 	var refusal *rules.Refusal
 	text := w.unescaped(h)
-	switch h.nested {
-	case nestedJSON:
+	if h.nested == nestedJSON {
 		switch err := w.readNested(h, text, table); {
 		case errors.As(err, &refusal) && refusal.Reason != rules.Unreadable:
 		case err != nil:
-			h.nested = flat
-			return true
+			h.nested, refusal = nestedNames, nil
+		default:
+			w.addReport(&w.inner.report)
+			h.edits = !bytes.Equal(w.nested, text)
 		}
-		w.addReport(&w.inner.report)
-		h.edits = !bytes.Equal(w.nested, text)
+	}
+	switch h.nested {
+	case nestedNames:
+		h.nested = flat
+		if d, c := w.strictestName(text, table); d != nil {
+			h.lower(d, c)
+			h.action = max(h.action, rules.Blank)
+		}
 	case nestedQuery:
 		var q query
 		if !q.rewrite(w, text, table) {
@@ -101,6 +127,9 @@ func (w *JSON) tableOf(record int32) *rules.Table {
 // readNested rewrites a JSON document in a text into w.nested. Selectors do not reach into texts; names and detectors do,
 // and its values are of the record that the text stands in.
 func (w *JSON) readNested(h *hole, text []byte, table *rules.Table) error {
+	if w.level == maxNested {
+		return &rules.Refusal{Reason: rules.Unreadable}
+	}
 	if w.inner == nil {
 		w.inner = &JSON{scope: w.scope, learnt: newNames(w.scope), level: w.level + 1}
 	}
@@ -156,6 +185,31 @@ func (w *JSON) addReport(r *rules.Report) {
 	w.report.Dropped += r.Dropped
 }
 
+// strictestName returns the strictest decision about a quoted name before a colon, nil if all of them may stay. Text
+// around documents, two of them in a row, or a script's literal is no JSON, but its names say as much.
+func (w *JSON) strictestName(text []byte, table *rules.Table) (strictest *rules.Decision, of rules.CategoryID) {
+	for len(text) > 0 {
+		colon := bytes.IndexByte(text, ':')
+		if colon < 0 {
+			break
+		}
+		before := bytes.TrimRight(text[:colon], " \t\r\n")
+		text = text[colon+1:]
+		name := bytes.TrimRight(before, `\"'`)
+		if len(name) == len(before) {
+			continue
+		}
+		name = name[bytes.LastIndexAny(name, `"'`)+1:]
+		meaning := w.scope.Name(name)
+		if label := w.scope.Key(&meaning, nil); label != nil && !label.Silent {
+			if d := table.Decide(label.Category); d.Action > rules.Keep && !(label.Text && d.Action == rules.Mask) && (strictest == nil || d.Action > strictest.Action) {
+				strictest, of = d, label.Category
+			}
+		}
+	}
+	return strictest, of
+}
+
 // query rewrites the parameters of a URL or a form. What is stripped goes with its name, and what cannot be decoded could
 // be anything, so it goes too. What stands before the query and after it is a text to detectors.
 type query struct {
@@ -165,41 +219,42 @@ type query struct {
 
 // rewrite reports false if the text has no parameters after all.
 func (q *query) rewrite(w *JSON, text []byte, table *rules.Table) bool {
-	s := string(text)
-	before, params, ok := strings.Cut(s, "?")
-	if !ok {
-		before, params = "", s
-		if !strings.Contains(s, "&") {
-			return false
-		}
-	} else {
-		before += "?"
+	before, params, isURL := strings.Cut(string(text), "?")
+	if !isURL {
+		before, params = "", string(text)
 	}
 	params, fragment, hasFragment := strings.Cut(params, "#")
-	before = q.plain(w, before, table)
-	var kept []string
-	for pair := range strings.SplitSeq(params, "&") {
-		if p, keep := q.param(w, pair, table); keep {
-			kept = append(kept, p)
-		}
+	if !strings.Contains(params, "=") && !strings.Contains(fragment, "=") {
+		return false
 	}
-	if len(kept) == 0 {
-		before = strings.TrimSuffix(before, "?")
+	q.out = append(q.out, q.plain(w, before, table)...)
+	if params = q.params(w, params, table); isURL && params != "" {
+		q.out = append(q.out, '?')
 	}
-	q.out = append(append(q.out, before...), strings.Join(kept, "&")...)
+	q.out = append(q.out, params...)
 	if hasFragment {
-		if strings.Contains(fragment, "=") {
-			var inner query
-			if inner.rewrite(w, []byte("?"+fragment), table) {
-				fragment = strings.TrimPrefix(string(inner.out), "?")
-				q.refuse(inner.refusal)
-			}
-		} else {
-			fragment = q.plain(w, fragment, table)
-		}
-		q.out = append(append(q.out, '#'), fragment...)
+		q.out = append(append(q.out, '#'), q.params(w, fragment, table)...)
 	}
 	return true
+}
+
+// params rewrites what stands between ampersands, or semicolons as HTML 4 has it.
+func (q *query) params(w *JSON, params string, table *rules.Table) string {
+	var kept strings.Builder
+	for params != "" {
+		end := strings.IndexAny(params, "&;")
+		if end < 0 {
+			end = len(params)
+		}
+		if p, keep := q.param(w, params[:end], table); keep {
+			if kept.Len() > 0 {
+				kept.WriteByte('&')
+			}
+			kept.WriteString(p)
+		}
+		params = params[min(end+1, len(params)):]
+	}
+	return kept.String()
 }
 
 func (q *query) refuse(r *rules.Refusal) {
@@ -242,10 +297,12 @@ func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 		return "", false
 	}
 	meaning := w.scope.Name([]byte(plainName))
-	decision, whole := q.judge(w, &meaning, plain, table)
+	decision, whole, goes := q.judge(w, &meaning, plain, table)
 	switch {
 	case decision == nil:
 		return pair, true
+	case goes:
+		return "", false
 	case decision.Action == rules.Blank:
 		return name + "=", true
 	case decision.Action > rules.Blank:
@@ -256,8 +313,9 @@ func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 	return name + "=" + url.QueryEscape(q.plain(w, plain, table)), true
 }
 
-// judge returns the strictest decision about a parameter, nil if it stays; whole is whether it is about all of the value.
-func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) (d *rules.Decision, whole bool) {
+// judge returns the strictest decision about a parameter, nil if it stays. whole is whether it is about all of the value,
+// and goes whether nothing of the parameter can be shown.
+func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) (d *rules.Decision, whole, goes bool) {
 	lower := func(c rules.CategoryID, all bool) {
 		next := table.Decide(c)
 		q.block(w, next, c)
@@ -265,21 +323,28 @@ func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) 
 			d, whole = next, all
 		}
 	}
-	if n.Data != 0 {
-		lower(n.Data, true)
+	for _, c := range n.Data {
+		if next := table.Decide(c); next.Action != rules.Keep {
+			lower(c, true)
+			goes = true // a name cannot be masked in its place
+		}
 	}
 	label := w.scope.Key(n, nil)
 	switch {
 	case label != nil && label.Silent:
-		return d, whole
+		return d, whole, goes
 	case label != nil && !label.Text:
 		lower(label.Category, true)
-		return d, whole
+		return d, whole, goes
 	case label != nil && table.Decide(label.Category).Action >= rules.Blank:
 		lower(label.Category, true)
 	}
 	for _, hit := range w.scope.Detect(nil, []byte(value), n.Context) {
 		lower(hit.Category, hit.Start == 0 && hit.End == len(value))
 	}
-	return d, whole
+	if nested, c := w.strictestName([]byte(value), table); nested != nil {
+		lower(c, true)
+		goes = true
+	}
+	return d, whole, goes
 }

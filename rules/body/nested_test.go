@@ -40,6 +40,15 @@ func TestNestedTexts(t *testing.T) {
 		{"in the fragment", "reader", `{"u":"https://x.example/?o=1#imei=` + imei + `&p=2"}`, `{"u":"https://x.example/?o=1#p=2"}`},
 		{"what is not decodable", "reader", `{"u":"/a?x=%zz&o=1"}`, `{"u":"/a?o=1"}`},
 		{"a form", "reader", `{"f":"real_name=Ann&o=1"}`, `{"f":"real_name=A%2A%2A%2A&o=1"}`},
+		{"two documents", "reader", `{"p":"{\"imei\":\"1\"} {\"a\":2}","o":1}`, `{"o":1}`},
+		{"a call", "reader", `{"p":"cb({\"realName\":\"Ann\"})"}`, `{"p":""}`},
+		{"five deep", "reader", `{"p":` + wrapped(wrapped(wrapped(wrapped(`{"realName":"Ann"}`)))) + `}`, `{"p":` + wrapped(wrapped(wrapped(`""`))) + `}`},
+		{"a name that is data", "reader", `{"u":"/a?13800138000=1&o=1"}`, `{"u":"/a?o=1"}`},
+		{"by semicolons", "reader", `{"u":"x=1;imei=1"}`, `{"u":"x=1"}`},
+		{"one pair", "reader", `{"u":"imei=1"}`, `{"u":""}`},
+		{"JSON in a parameter", "reader", `{"u":"/?j=%7B%22realName%22%3A%22Ann%22%7D&o=1"}`, `{"u":"/?o=1"}`},
+		{"many fragments", "reader", `{"u":"/?o=1#a=1#imei=1"}`, `{"u":"/?o=1#a=1#imei=1"}`},
+		{"prose", "reader", `{"t":"he said \"well\": no"}`, ``},
 		{"nothing personal", "reader", `{"u":"https://x.example/a?o=1&p=2","e":"a==","b":"x&y"}`, ``},
 		{"of the text's record", "reader", `{"list":[{"id":"me","p":"{\"realName\":\"Ann\"}"},{"p":"{\"realName\":\"Bob\"}","id":"you"}]}`,
 			`{"list":[{"id":"me","p":"{\"realName\":\"Ann\"}"},{"p":"{\"realName\":\"B***\"}","id":"you"}]}`},
@@ -58,6 +67,28 @@ func TestNestedTexts(t *testing.T) {
 			if !json.Valid(got.body) {
 				t.Errorf("%s: the output is no JSON", test.name)
 			}
+		}
+	}
+}
+
+// wrapped wraps a text into one more document.
+func wrapped(text string) string {
+	b, _ := json.Marshal(`{"q":` + text + `}`)
+	return string(b)
+}
+
+// TestNestedSecrets: built-in limits hold in texts, whatever detectors are on.
+func TestNestedSecrets(t *testing.T) {
+	s := rulesOf(t, nestedRules+"values: []\n").Scope("GET", "/")
+	for in, want := range map[string]string{
+		`{"u":"{\"password\":\"hunter2\"}"}`:                            `{"u":"{}"}`,
+		`{"l":"https://h/?password=hunter2&a=1"}`:                       `{"l":"https://h/?a=1"}`,
+		`{"l":"a\u003d1\u0026password=hunter2"}`:                        `{"l":"a=1"}`,
+		`{"l":"` + strings.Repeat("a=1&", 20000) + `password=hunter2"}`: `{"l":""}`,
+	} {
+		got, _, err := rewrite(judgeFor(s, "full"), Limits{}, in, 4096)
+		if err != nil || string(got.body) != want {
+			t.Errorf("%.60s: %.80s, %v", in, got.body, err)
 		}
 	}
 }

@@ -151,7 +151,7 @@ func (w *JSON) begins(fr *frame, i int) (int, error) {
 		return i, nil
 	}
 	w.mid, w.midEsc = 0, false
-	if !fr.calm || !w.field.calm {
+	if !fr.calm || !w.field.calm || w.holdsNames(k, i, end) {
 		w.leaf(fr, w.field, i, end, k)
 	}
 	w.state = wantNext
@@ -210,7 +210,7 @@ func (w *JSON) members(fr *frame, i int) int {
 			return i
 		}
 		fr.last = f
-		if !fr.calm || !f.calm {
+		if !fr.calm || !f.calm || w.holdsNames(k, j, end) {
 			if w.state == wantNext {
 				fr.comma, fr.first = i, false
 			}

@@ -23,7 +23,7 @@ func (w *JSON) leaf(fr *frame, f *field, start, end int, k kind) {
 
 // value makes a hole of a scalar unless it surely stays as it is.
 func (w *JSON) value(fr *frame, f *field, record int32, start, end int, k kind) {
-	if f.data == 0 && record == fr.record && (f.label != nil || fr.inherit == nil) && w.plain(f, record, start, end, k) {
+	if len(f.data) == 0 && record == fr.record && (f.label != nil || fr.inherit == nil) && w.plain(f, record, start, end, k) {
 		w.stays(fr)
 		return
 	}
@@ -206,8 +206,8 @@ func (w *JSON) enter(i, start int, end byte, k kind) {
 	h := w.newHole(outer, f, record, k)
 	h.start = start
 	search, inherit := k == giant && w.detects && h.searched(), h.label
-	if k == giant && w.nests && h.searched() && mayNest(w.held[start+1:]) {
-		h.nested = nestedJSON
+	if k == giant && w.nests && h.searched() {
+		h.nested = giantNesting(w.held[start+1:])
 	}
 	if h.silent() {
 		inherit = nil // what stands inside is judged as if nothing were declared around it
