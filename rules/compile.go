@@ -37,6 +37,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
 			register:  map[string]*Recipient{},
+			lifting:   map[string]bool{},
 			keys:      o.Keys,
 			scopes:    map[string]*Scope{},
 			kinds:     map[string]*kind{},
@@ -264,10 +265,11 @@ func (r *Ruleset) Scope(method, path string) *Scope {
 	if s != nil {
 		return s
 	}
+	made, _ := r.newScope(hold) // a scope that cannot be built discloses nothing
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s = r.scopes[string(key)]; s == nil {
-		s, _ = r.newScope(hold) // a scope that cannot be built discloses nothing
+		s = made
 		r.scopes[string(key)] = s
 	}
 	return s

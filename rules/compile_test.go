@@ -259,3 +259,80 @@ func BenchmarkCompile(b *testing.B) {
 		}
 	}
 }
+
+// judged compiles rules for a role `a` and the purpose `p`, and returns the decisions for a record without facts.
+func judged(t *testing.T, d *Disclosure, text string) func(c Category) *Decision {
+	t.Helper()
+	r := mustCompile(t, "roles: [a]\npurposes: [p]\n"+text)
+	d.Purpose, d.Caller.Roles = "p", []string{"a"}
+	j := r.Scope("GET", "/").Judge(d)
+	return func(c Category) *Decision {
+		return j.Table(j.Facts(0, make([]Value, j.Scope().SlotCount()))).Decide(r.ID(c))
+	}
+}
+
+// TestLimitTightensMask: of two masks what both show, in whatever order the limits stand.
+func TestLimitTightensMask(t *testing.T) {
+	for limits, want := range map[string]string{
+		`{id: x, to: a, mask: [contact.phone], masks: {contact.phone: all}}`:   "****",
+		`{id: x, to: a, mask: [contact.phone], length: hide}`:                  "138****8000",
+		`{id: x, to: a, mask: [contact.phone], masks: {contact.phone: "1+1"}}`: "****",
+		`{id: x, to: a, mask: [contact.phone]}`:                                "138****8000",
+	} {
+		decide := judged(t, &Disclosure{}, "allow: [{id: one, to: a, for: p, mask: [contact]}]\nlimit: ["+limits+"]\n")
+		d := decide("contact.phone")
+		if got := string(d.Append(nil, []byte("13800138000"))); got != want {
+			t.Errorf("%s: %s, want %s", limits, got, want)
+		}
+	}
+	const x, y, z = `{id: x, to: a, mask: [contact], masks: {contact: "3+1"}}`, `{id: y, to: a, mask: [contact], masks: {contact: "1+3"}}`, `{id: z, to: a, mask: [contact], masks: {contact: "4+4"}, length: hide}`
+	for _, limits := range []string{x + "," + y + "," + z, z + "," + y + "," + x, y + "," + x + "," + z} {
+		d := judged(t, &Disclosure{}, "allow: [{id: one, to: a, for: p, keep: [contact]}]\nlimit: ["+limits+"]\n")("contact.phone")
+		if got := string(d.Append(nil, []byte("13800138000"))); got != "1****0" || d.Rule != "x" || d.Reason != Limited {
+			t.Errorf("%s: %s by %s", limits, got, d.Rule)
+		}
+	}
+}
+
+// TestOrganisationLifts: what lifts a limit for one organisation lifts it for no other.
+func TestOrganisationLifts(t *testing.T) {
+	text := "recipients: {good: {kind: own}}\nlimit: [{id: x, to: a, unless: {organisation: good}, strip: [business]}]\n"
+	r := mustCompile(t, "roles: [a]\npurposes: [p]\n"+text)
+	for _, step := range []struct {
+		org  string
+		want Action
+	}{{"good", Keep}, {"bad", Strip}, {"good", Keep}} {
+		j := r.Scope("GET", "/").Judge(&Disclosure{Caller: Caller{Roles: []string{"a"}, Organisation: step.org}})
+		if have := j.Table(Facts{}).Decide(r.ID("business")).Action; have != step.want {
+			t.Errorf("%s: %v, want %v", step.org, have, step.want)
+		}
+	}
+}
+
+// TestRetain: while time does not count yet, what has an end is past it.
+func TestRetain(t *testing.T) {
+	decide := judged(t, &Disclosure{}, `records: [{at: "", subject: /id, created: /at, retain: 3y}]
+allow:
+  - {id: one, to: a, for: p, keep: [contact, order]}
+  - {id: two, to: a, for: p, basis: legal_obligation, keep: [identity]}
+`)
+	for c, want := range map[Category]Action{"contact.phone": Strip, "order.number": Keep, "identity.national_id": Keep} {
+		if d := decide(c); d.Action != want || want == Strip && d.Reason != Ended {
+			t.Errorf("%s: %v for %v, want %v", c, d.Action, d.Reason, want)
+		}
+	}
+}
+
+// TestSameNumber: numbers are equal in any spelling, without rounding.
+func TestSameNumber(t *testing.T) {
+	for _, same := range [][2]string{{"3", "3.0"}, {"3", "30e-1"}, {"3", "0.3E1"}, {"0", "-0.00"}, {"9007199254740993", "9007199254740993.0"}} {
+		if !sameNumber(same[0], same[1]) {
+			t.Errorf("%v must be the same", same)
+		}
+	}
+	for _, other := range [][2]string{{"9007199254740993", "9007199254740992"}, {"3", "-3"}, {"3", "three"}, {"1e99999999999", "1e99999999999"}, {"", "0"}, {"1.2.3", "1.23"}} {
+		if sameNumber(other[0], other[1]) {
+			t.Errorf("%v must not be the same", other)
+		}
+	}
+}

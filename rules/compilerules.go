@@ -70,6 +70,12 @@ func (c *compiler) compileRule(r *Rule, limit bool) *compiledRule {
 	}
 	if r.Unless != nil {
 		c.checkPurposes(r.Unless.Purpose)
+		for _, w := range r.Unless.Organisation {
+			c.lifting[w.Name] = true
+			if c.register[w.Name] == nil {
+				c.errorf(w.Pos, "rule %s: no organisation is called %s: declare it under `recipients`%s", r.ID, w.Name, suggest(w.Name, slices.Sorted(maps.Keys(c.register))))
+			}
+		}
 	}
 	compiled := &compiledRule{Rule: r, acts: make([]Action, len(c.categories)), named: make([]bool, len(c.categories))}
 	c.compileActs(compiled, limit)

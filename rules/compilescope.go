@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -30,6 +31,9 @@ func (c *compiler) compileFields() {
 				continue // the base pack is overridden, not contradicted
 			}
 			says := declared{d, string(f.Is), f.Pos}
+			if f.Least > 0 {
+				says.says += " of at least " + strconv.FormatInt(f.Least, 10)
+			}
 			if f.At != nil {
 				c.meet(seen, "the place "+f.At.String(), "at "+f.At.String(), says)
 			}
@@ -40,9 +44,14 @@ func (c *compiler) compileFields() {
 			}
 		}
 		for _, r := range d.Records {
-			c.meet(seen, "the record "+r.At.String(), "record "+r.At.String(), declared{d, "the one of line " + strconv.Itoa(r.Pos.Line), r.Pos})
+			c.meet(seen, "the record "+r.At.String(), "record "+r.At.String(), declared{d, r.says(), r.Pos})
 		}
 	}
+}
+
+// says spells a record, but where it stands.
+func (r *Record) says() string {
+	return fmt.Sprintf("of subject %q, country %q, born %q, created %q, minor %t, retain %q", r.Subject, r.Country, r.Born, r.Created, r.Minor, r.Retain)
 }
 
 // meet reports what another document, or this one, says otherwise of the same thing.

@@ -116,7 +116,7 @@ func (k *kind) permit(id CategoryID, f Facts) Decision {
 			}
 			continue
 		}
-		if missing := k.missing(rule, f); missing != Permitted {
+		if missing := k.missing(rule, info.Grade, f); missing != Permitted {
 			if !permitted && (d.Rule == "" || rule.ID < d.Rule) {
 				d.Reason, d.Rule = missing, rule.ID
 			}
@@ -155,8 +155,10 @@ func (k *kind) when(rule *kindRule, f Facts) answer {
 
 // missing returns the first condition that an allow lacks, or Permitted. Cases and consents have no store yet, so no
 // rule that asks for one permits anything.
-func (k *kind) missing(rule *kindRule, f Facts) Reason {
+func (k *kind) missing(rule *kindRule, grade Grade, f Facts) Reason {
 	switch {
+	case k.ended > 0 && grade > General && rule.Basis != "legal_obligation" && f.get(k.ended-1) != no:
+		return Ended
 	case rule.Case != "":
 		return CaseMissing
 	case rule.Consent != "":
@@ -167,25 +169,61 @@ func (k *kind) missing(rule *kindRule, f Facts) Reason {
 	return Permitted
 }
 
-// lower applies the limits: what cannot be answered counts against the disclosure.
+// lower applies the limits: what cannot be answered counts against the disclosure. The strictest action counts, and of
+// several masks what all of them show; the rule named is the least id of those that made a difference.
 func (k *kind) lower(d Decision, id CategoryID, f Facts) Decision {
 	info := &k.rules.categories[id]
-	limited := false
+	strictest := d.Action
+	var limits []*kindRule
 	for i := range k.limit {
 		rule := &k.limit[i]
-		action, named := rule.act(id)
-		if !named || k.to(rule, f) == no || k.when(rule, f) == no || rule.lifted {
+		if action, named := rule.act(id); named && k.to(rule, f) != no && k.when(rule, f) != no && !rule.lifted {
+			limits = append(limits, rule)
+			strictest = max(strictest, action)
+		}
+	}
+	allowed := d
+	for _, rule := range limits {
+		action, _ := rule.act(id)
+		if action != strictest {
 			continue
 		}
-		if action > d.Action || action == d.Action && limited && rule.ID < d.Rule {
-			d = Decision{Action: action, Reason: rule.limitReason(), Rule: rule.ID, Law: rule.Law, Numbers: rule.Numbers == "string", paint: k.paint(rule, info)}
-			limited = true
+		own := Decision{Action: action, Reason: rule.limitReason(), Rule: rule.ID, Law: rule.Law, Numbers: rule.Numbers == "string", paint: k.paint(rule, info)}
+		lowers := strictest > allowed.Action || strictest == Mask && allowed.joined(&own) != allowed.mask()
+		if strictest > d.Action {
+			d = own
+			continue
+		}
+		d.setMask(d.joined(&own))
+		if lowers && (d.Reason == Permitted || own.Rule < d.Rule) {
+			d.Reason, d.Rule, d.Law = own.Reason, own.Rule, own.Law
 		}
 	}
 	if least := k.leastBuiltin(info.Name); least > d.Action {
 		d = Decision{Action: least, Reason: Limited, paint: k.paint(nil, info)}
 	}
 	return d
+}
+
+// masking is how a value is masked.
+type masking struct {
+	spec    mask.Spec
+	numbers bool
+}
+
+func (d *Decision) mask() masking { return masking{d.paint.spec, d.Numbers} }
+
+// joined shows what both decisions' masks show.
+func (d *Decision) joined(e *Decision) masking {
+	return masking{d.paint.spec.Join(e.paint.spec), d.Numbers && e.Numbers}
+}
+
+func (d *Decision) setMask(m masking) {
+	if d.Action == Mask && m != d.mask() {
+		p := *d.paint
+		p.spec = m.spec
+		d.paint, d.Numbers = &p, m.numbers
+	}
 }
 
 func (k *kind) leastBuiltin(c Category) Action {

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -42,7 +41,7 @@ func (s *Scope) Judge(d *Disclosure) *Judge {
 func (r *Ruleset) kindKey(s *Scope, d *Disclosure) []byte {
 	key := make([]byte, 0, 128)
 	key = append(key, byte(d.Position), bit(s.undeclared), bit(s.broken), bit(d.Caller.ID != ""), bit(len(d.Caller.Guardian) > 0),
-		bit(d.Caller.Organisation != ""), bit(inside(r.home, d.Caller.Country)))
+		bit(d.Caller.Organisation != ""), bit(inside(r.home, d.Caller.Country)), bit(s.retains()))
 	key = binary.LittleEndian.AppendUint64(key, uint64(s.detectors))
 	for _, t := range r.tests {
 		if !t.ofRecord() {
@@ -55,6 +54,9 @@ func (r *Ruleset) kindKey(s *Scope, d *Disclosure) []byte {
 	key = append(key, 0)
 	for _, role := range r.knownRoles(d) {
 		key = append(append(key, role...), 0)
+	}
+	if r.lifting[d.Caller.Organisation] {
+		key = append(append(key, 0), d.Caller.Organisation...)
 	}
 	for _, c := range d.Issues {
 		key = append(append(key, 0), c...)
@@ -165,9 +167,11 @@ func (j *Judge) answer(c condition, record int, values []Value) answer {
 			return oneOf("true", c.want)
 		}
 	case askCountry:
-		if v := values[slotCountry]; isCountry(string(v.Text)) { // "China" is no answer, rather than a no
+		if v := values[slotCountry]; IsCountry(string(v.Text)) { // "China" is no answer, rather than a no
 			return ask(v, c.want)
 		}
+	case askEnded: // time does not count yet, so what has an end is past it
+		return answerOf(j.scope.records[record].Retain != "")
 	case askField:
 		return ask(values[slotFields+c.field], c.want)
 	}
@@ -178,23 +182,25 @@ func ask(v Value, want []string) answer {
 	if v.State != Known {
 		return unknown
 	}
-	return answerOf(slices.ContainsFunc(want, func(w string) bool { return bytes.Equal(v.Text, []byte(w)) }))
+	return oneOf(string(v.Text), want)
 }
 
-func oneOf(have string, want []string) answer { return answerOf(slices.Contains(want, have)) }
+// oneOf answers whether a scalar is one of some. Numbers are equal in any spelling: 3, 3.0 and 30e-1.
+func oneOf(have string, want []string) answer {
+	return answerOf(slices.ContainsFunc(want, func(w string) bool { return w == have || sameNumber(w, have) }))
+}
 
 // MessageFacts are the facts of values outside all records: whose data the route says it is.
 func (j *Judge) MessageFacts() Facts {
 	var f Facts
 	subject := j.disclosure.Subject
-	if subject == "" {
-		return f
-	}
 	for i, c := range j.conditions {
-		switch c.what {
-		case askSelf:
+		switch {
+		case c.what == askEnded:
+			f.set(i, no)
+		case c.what == askSelf && subject != "":
 			f.set(i, answerOf(subject == j.disclosure.Caller.ID))
-		case askGuardian:
+		case c.what == askGuardian && subject != "":
 			f.set(i, answerOf(slices.Contains(j.disclosure.Caller.Guardian, subject)))
 		}
 	}
@@ -219,6 +225,7 @@ const (
 	askMinor
 	askCountry
 	askField
+	askEnded
 )
 
 // The claims of `when` that are no claims: what is asked of the record, or of the message.
@@ -248,13 +255,13 @@ func (t *Test) ask(d *Disclosure) answer {
 // kind is what all disclosures share that differ in nothing a rule asks for: which rules apply, and the decisions.
 type kind struct {
 	rules      *Ruleset
-	position   Position
 	roles      []string
 	abroad     bool // outside home, or nobody knows where
 	recipient  bool // of an organisation: judged as that recipient
 	broken     bool
 	undeclared Action
 	issues     []Category
+	ended      int // 1 + row of the condition that a record is past its time; 0: no record has one
 	allow      []kindRule
 	limit      []kindRule
 	conditions []condition
@@ -326,7 +333,7 @@ func (k *kind) MayBlock() bool { return k.mayBlock }
 func newKind(s *Scope, d *Disclosure) *kind {
 	r := s.rules
 	k := &kind{
-		rules: r, position: d.Position, roles: r.knownRoles(d), broken: s.broken,
+		rules: r, roles: r.knownRoles(d), broken: s.broken,
 		abroad:    r.home != "" && !inside(r.home, d.Caller.Country),
 		recipient: d.Caller.Organisation != "",
 		issues:    slices.Clone(d.Issues),
@@ -334,6 +341,9 @@ func newKind(s *Scope, d *Disclosure) *kind {
 	}
 	if s.undeclared {
 		k.undeclared = Strip
+	}
+	if s.retains() {
+		k.ended = 1 + k.condition(condition{what: askEnded})
 	}
 	k.allow = k.applying(r.allow, d)
 	k.limit = k.applying(r.limit, d)
@@ -460,6 +470,9 @@ func (k *kind) fix(s *Scope) {
 func (k *kind) asksRecord(c CategoryID) bool {
 	if c == 0 {
 		return false
+	}
+	if k.ended > 0 && k.rules.categories[c].Grade > General {
+		return true
 	}
 	if k.abroad && slices.ContainsFunc(k.conditions, func(c condition) bool { return c.what <= askGuardian }) {
 		return true

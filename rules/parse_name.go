@@ -21,13 +21,14 @@ const countries = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE B
 	"SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ " +
 	"UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
 
-func isCountry(s string) bool {
+// IsCountry reports whether s is a country's code in capitals.
+func IsCountry(s string) bool {
 	return len(s) == 2 && strings.Contains(countries, s) && !strings.Contains(s, " ")
 }
 
 func (p *parser) country(n *yaml.Node) string {
 	s := p.text(n)
-	if s != "" && !isCountry(s) {
+	if s != "" && !IsCountry(s) {
 		p.fail(n, "`%s` is no country of ISO 3166-1; write two capitals, such as CN or GB", shorten(s))
 	}
 	return s
@@ -164,8 +165,11 @@ func ParseOperation(s string) (Operation, error) {
 	if !strings.HasPrefix(path, "/") {
 		return Operation{}, errors.New("an operation's path starts with a slash")
 	}
-	if strings.ContainsAny(path, "?# ") {
-		return Operation{}, errors.New("an operation's path has no query, fragment or space")
+	if strings.ContainsAny(path, "?#; ") {
+		return Operation{}, errors.New("an operation's path has no query, fragment, parameter or space")
+	}
+	if len(path) > 1 && strings.HasSuffix(path, "/") {
+		return Operation{}, errors.New("an operation's path ends without a slash: requests are compared without theirs")
 	}
 	steps := strings.Split(path[1:], "/")
 	for i, step := range steps {

@@ -130,7 +130,7 @@ func TestParseOperation(t *testing.T) {
 		{"GET /api/orders/*", "GET", "/api/orders/*"},
 		{"* /api/**", "*", "/api/**"},
 		{"M-SEARCH /", "M-SEARCH", "/"},
-		{"GET /orders/", "GET", "/orders/"},
+		{"GET /", "GET", "/"},
 		{"GET", "", ""},
 		{"get /a", "", ""},
 		{"GET  /a", "", ""},

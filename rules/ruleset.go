@@ -18,8 +18,9 @@ type Ruleset struct {
 	register   map[string]*Recipient
 	allow      []*compiledRule
 	limit      []*compiledRule
-	tests      []Test     // of `when`, each once
-	fields     []Selector // of the tests that ask a record's field, each once
+	tests      []Test          // of `when`, each once
+	fields     []Selector      // of the tests that ask a record's field, each once
+	lifting    map[string]bool // organisations that some limit's unless names
 	keys       *KeyRing
 
 	mu     sync.RWMutex

@@ -114,7 +114,7 @@ func TestSchemaAgrees(t *testing.T) {
 		{"home: NO", true}, {"home: EEA", true}, {"home: UK", false}, {"home: no", false}, {"home: [CN]", false},
 		{"policy: 6", true}, {"policy: 0", false}, {"policy: six", false}, {"policy: \"6\"", false},
 		{"candidate: true", true}, {"candidate: yes", false},
-		{"operations: GET /a", true}, {"operations: [GET /, \"* /a/**\", GET /a/*/b, GET /a/]", true}, {"operations: [get /a]", false},
+		{"operations: GET /a", true}, {"operations: [GET /, \"* /a/**\", GET /a/*/b]", true}, {"operations: GET /a/", false}, {"operations: GET /a;b", false}, {"operations: [get /a]", false},
 		{"operations: [GET /a*]", false}, {"operations: [GET /a/**/b]", false}, {"operations: [GET /a/../b]", false},
 		{"operations: [\"GET /a?b\"]", false}, {"operations: [GET //a]", false}, {"operations: [GET]", false},
 		{"values: []", true}, {"values: imei", true}, {"values: [a, a]", false},

@@ -128,6 +128,11 @@ func (s *Scope) SlotCount() int { return slotFields + len(s.rules.fields) }
 // Rules is the rule set that the scope belongs to.
 func (s *Scope) Rules() *Ruleset { return s.rules }
 
+// retains reports whether some record here is kept for a time only.
+func (s *Scope) retains() bool {
+	return slices.ContainsFunc(s.records, func(r *Record) bool { return r.Retain != "" })
+}
+
 // Undeclared reports whether values that no place, name or detector knows are stripped.
 func (s *Scope) Undeclared() bool { return s.undeclared }
 

@@ -100,6 +100,15 @@ func Parse(s string) (Spec, error) {
 // HideLength returns the spec with the length of what is hidden not shown.
 func (s Spec) HideLength() Spec { s.hideLength = true; return s }
 
+// Join returns the spec that shows no more than either: of two ends the fewer characters, of two shapes nothing.
+func (s Spec) Join(t Spec) Spec {
+	joined := Spec{kind: s.kind, first: min(s.first, t.first), last: min(s.last, t.last), hideLength: s.hideLength || t.hideLength}
+	if s.kind != t.kind {
+		return Spec{}
+	}
+	return joined
+}
+
 // Numeric reports whether a masked number is a JSON value still: a number, or null where it has not the expected shape.
 func (s Spec) Numeric() bool { return s.kind == kindCoordinate || s.kind == kindYear }
 
