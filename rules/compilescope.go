@@ -223,6 +223,10 @@ func (b *scopeBuilder) addRecord(r *Record) {
 func (b *scopeBuilder) addFact(r *Record, pointer Selector, slot Slot) {
 	spot := b.builder.spot(slices.Concat(r.At, pointer))
 	spot.Facts = append(spot.Facts, slot)
+	for n := 1; n < len(pointer); n++ {
+		way := b.builder.spot(slices.Concat(r.At, pointer[:n]))
+		way.Paths = append(way.Paths, slot)
+	}
 }
 
 // mergeSpots makes one spot of those of all selectors that meet in one place: the most specific label and record count.
@@ -239,6 +243,7 @@ func mergeSpots(spots []*Spot) *Spot {
 			merged.Record, merged.record = s.Record, s.record
 		}
 		merged.Facts = append(merged.Facts, s.Facts...)
+		merged.Paths = append(merged.Paths, s.Paths...)
 	}
 	return merged
 }

@@ -207,7 +207,11 @@ func (w *JSON) count(h *hole) {
 	}
 	if !h.covered && h.action <= rules.Mask && (h.nested == flat || h.kind == giant) {
 		for _, hit := range w.hits[h.hits:h.hitsEnd] {
-			w.tally(hit.Category, w.decide(h.record, hit.Category).Action)
+			action := w.decide(h.record, hit.Category).Action
+			if action > rules.Pseudonymize {
+				action = rules.Mask // of a text it takes no more
+			}
+			w.tally(hit.Category, action)
 		}
 	}
 	if h.name != nil {

@@ -32,10 +32,12 @@ func nestingOf(s []byte) nesting {
 			return nestedJSON
 		}
 	}
-	if i := bytes.IndexByte(s, '='); i > 0 && !bytes.ContainsAny(s, " \t\r\n<>\"") {
+	switch assigns := bytes.IndexByte(s, '=') > 0; {
+	case assigns && bytes.ContainsAny(s, " \t\r\n<>\""):
+		return nestedNames
+	case assigns, bytes.IndexByte(s, '%') >= 0 && bytes.IndexByte(s, '/') >= 0:
 		return nestedQuery
-	}
-	if bytes.IndexByte(s, '"') >= 0 && bytes.IndexByte(s, ':') >= 0 {
+	case bytes.IndexByte(s, ':') > 0 && bytes.ContainsAny(s, `"'`):
 		return nestedNames
 	}
 	return flat
@@ -101,6 +103,9 @@ func (w *JSON) judgeNested(h *hole) bool {
 		}
 		if refusal = q.refusal; refusal == nil {
 			h.edits = !bytes.Equal(q.out, text)
+		}
+		if q.blank {
+			h.action = max(h.action, rules.Blank)
 		}
 	}
 	if refusal != nil {
@@ -185,22 +190,28 @@ func (w *JSON) addReport(r *rules.Report) {
 	w.report.Dropped += r.Dropped
 }
 
-// strictestName returns the strictest decision about a quoted name before a colon, nil if all of them may stay. Text
-// around documents, two of them in a row, or a script's literal is no JSON, but its names say as much.
+// strictestName returns the strictest decision about a name in a text, quoted before a colon or bare before an equals
+// sign, nil if all of them may stay. Text around documents, two of them in a row, a script's literal or a line of a log is
+// no JSON, but its names say as much.
 func (w *JSON) strictestName(text []byte, table *rules.Table) (strictest *rules.Decision, of rules.CategoryID) {
 	for len(text) > 0 {
-		colon := bytes.IndexByte(text, ':')
-		if colon < 0 {
+		i := bytes.IndexAny(text, ":=")
+		if i < 0 {
 			break
 		}
-		before := bytes.TrimRight(text[:colon], " \t\r\n")
-		text = text[colon+1:]
+		before := bytes.TrimRight(text[:i], " \t\r\n")
 		name := bytes.TrimRight(before, `\"'`)
-		if len(name) == len(before) {
-			continue
+		quoted, assigned := len(name) < len(before), text[i] == '='
+		text = text[i+1:]
+		if !quoted && !assigned {
+			continue // a colon alone is punctuation
 		}
-		name = name[bytes.LastIndexAny(name, `"'`)+1:]
-		meaning := w.scope.Name(name)
+		if quoted {
+			name = name[bytes.LastIndexAny(name, `"'`)+1:]
+		} else {
+			name = name[bytes.LastIndexAny(name, " \t\r\n?&;#/,([{<>\"'=:")+1:]
+		}
+		meaning := w.scope.Name(name[max(0, len(name)-maxRemembered):])
 		if label := w.scope.Key(&meaning, nil); label != nil && !label.Silent {
 			if d := table.Decide(label.Category); d.Action > rules.Keep && !(label.Text && d.Action == rules.Mask) && (strictest == nil || d.Action > strictest.Action) {
 				strictest, of = d, label.Category
@@ -210,10 +221,26 @@ func (w *JSON) strictestName(text []byte, table *rules.Table) (strictest *rules.
 	return strictest, of
 }
 
+// hides reports whether a part of a URL holds a withheld name in any of the ways it may be encoded.
+func (q *query) hides(w *JSON, part string, table *rules.Table) bool {
+	for range maxNested {
+		if d, _ := w.strictestName([]byte(part), table); d != nil {
+			return true
+		}
+		decoded, err := url.PathUnescape(part)
+		if err != nil || decoded == part {
+			break
+		}
+		part = decoded
+	}
+	return false
+}
+
 // query rewrites the parameters of a URL or a form. What is stripped goes with its name, and what cannot be decoded could
 // be anything, so it goes too. What stands before the query and after it is a text to detectors.
 type query struct {
 	out     []byte
+	blank   bool // a name is withheld where there is no parameter to take away
 	refusal *rules.Refusal
 }
 
@@ -224,9 +251,10 @@ func (q *query) rewrite(w *JSON, text []byte, table *rules.Table) bool {
 		before, params = "", string(text)
 	}
 	params, fragment, hasFragment := strings.Cut(params, "#")
-	if !strings.Contains(params, "=") && !strings.Contains(fragment, "=") {
+	if !strings.ContainsAny(string(text), "=%") {
 		return false
 	}
+	q.blank = q.hides(w, before, table)
 	q.out = append(q.out, q.plain(w, before, table)...)
 	if params = q.params(w, params, table); isURL && params != "" {
 		q.out = append(q.out, '?')
@@ -265,6 +293,12 @@ func (q *query) refuse(r *rules.Refusal) {
 
 // plain masks what detectors find in a part of a URL without names.
 func (q *query) plain(w *JSON, s string, table *rules.Table) string {
+	if decoded, err := url.PathUnescape(s); err == nil && decoded != s {
+		if masked := q.plain(w, decoded, table); masked != decoded {
+			return url.PathEscape(masked)
+		}
+		return s
+	}
 	var out []byte
 	from := 0
 	for _, hit := range w.scope.Detect(nil, []byte(s), 0) {
@@ -272,7 +306,7 @@ func (q *query) plain(w *JSON, s string, table *rules.Table) string {
 		q.block(w, d, hit.Category)
 		if d.Action != rules.Keep {
 			out = append(out, s[from:hit.Start]...)
-			out = append(out, url.PathEscape(string(d.Append(nil, []byte(s[hit.Start:hit.End]))))...)
+			out = d.Append(out, []byte(s[hit.Start:hit.End]))
 			from = hit.End
 		}
 	}
@@ -287,7 +321,10 @@ func (q *query) block(w *JSON, d *rules.Decision, c rules.CategoryID) {
 
 // param rewrites one parameter. It reports false if it goes.
 func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
-	name, value, _ := strings.Cut(pair, "=")
+	name, value, ok := strings.Cut(pair, "=")
+	if !ok {
+		return q.plain(w, pair, table), true
+	}
 	plainName, err := url.QueryUnescape(name)
 	if err != nil {
 		return "", false
@@ -342,9 +379,8 @@ func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) 
 	for _, hit := range w.scope.Detect(nil, []byte(value), n.Context) {
 		lower(hit.Category, hit.Start == 0 && hit.End == len(value))
 	}
-	if nested, c := w.strictestName([]byte(value), table); nested != nil {
-		lower(c, true)
-		goes = true
+	if q.hides(w, value, table) {
+		d, goes = table.Decide(0), true
 	}
 	return d, whole, goes
 }

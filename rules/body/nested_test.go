@@ -36,7 +36,14 @@ func TestNestedTexts(t *testing.T) {
 		{"the only one", "reader", `{"u":"https://x.example/a?imei=` + imei + `"}`, `{"u":"https://x.example/a"}`},
 		{"a parameter is masked", "reader", `{"u":"/a?o=D1\u0026m=13800138000"}`, `{"u":"/a?o=D1&m=138%2A%2A%2A%2A8000"}`},
 		{"by its name", "reader", `{"u":"/a?real_name=%E5%BC%A0%E4%BC%9F&x=1"}`, `{"u":"/a?real_name=%E5%BC%A0%2A&x=1"}`},
-		{"in the path", "reader", `{"u":"https://x.example/u/13800138000?o=1"}`, `{"u":"https://x.example/u/138%2A%2A%2A%2A8000?o=1"}`},
+		{"in the path", "reader", `{"u":"https://x.example/u/13800138000?o=1"}`, `{"u":"https://x.example/u/138****8000?o=1"}`},
+		{"in the path, encoded", "reader", `{"u":"https://x.example/u/%31%33800138000"}`, `{"u":"https:%2F%2Fx.example%2Fu%2F138%2A%2A%2A%2A8000"}`},
+		{"in the path, named", "reader", `{"u":"/x;imei=1/y?a=1"}`, `{"u":""}`},
+		{"in a parameter's URL", "reader", `{"u":"/x?next=https%3A%2F%2Fy%2F%3Frealname%3DAnn&a=1"}`, `{"u":"/x?a=1"}`},
+		{"in a line of a log", "reader", `{"t":"login imei=1 ok=1"}`, `{}`},
+		{"Python's JSON", "reader", `{"t":"{\"phone\":\"\\u0031\\u00338\",\"s\":NaN}"}`, `{"t":""}`},
+		{"single quotes", "reader", `{"t":"{'realName': 'Ann'}"}`, `{"t":""}`},
+		{"a fragment alone", "reader", `{"u":"https://x/#imei=1&o=1"}`, `{"u":"https://x/#o=1"}`},
 		{"in the fragment", "reader", `{"u":"https://x.example/?o=1#imei=` + imei + `&p=2"}`, `{"u":"https://x.example/?o=1#p=2"}`},
 		{"what is not decodable", "reader", `{"u":"/a?x=%zz&o=1"}`, `{"u":"/a?o=1"}`},
 		{"a form", "reader", `{"f":"real_name=Ann&o=1"}`, `{"f":"real_name=A%2A%2A%2A&o=1"}`},
@@ -47,7 +54,7 @@ func TestNestedTexts(t *testing.T) {
 		{"by semicolons", "reader", `{"u":"x=1;imei=1"}`, `{"u":"x=1"}`},
 		{"one pair", "reader", `{"u":"imei=1"}`, `{"u":""}`},
 		{"JSON in a parameter", "reader", `{"u":"/?j=%7B%22realName%22%3A%22Ann%22%7D&o=1"}`, `{"u":"/?o=1"}`},
-		{"many fragments", "reader", `{"u":"/?o=1#a=1#imei=1"}`, `{"u":"/?o=1#a=1#imei=1"}`},
+		{"many fragments", "reader", `{"u":"/?o=1#a=1#imei=1"}`, `{"u":"/?o=1#"}`},
 		{"prose", "reader", `{"t":"he said \"well\": no"}`, ``},
 		{"nothing personal", "reader", `{"u":"https://x.example/a?o=1&p=2","e":"a==","b":"x&y"}`, ``},
 		{"of the text's record", "reader", `{"list":[{"id":"me","p":"{\"realName\":\"Ann\"}"},{"p":"{\"realName\":\"Bob\"}","id":"you"}]}`,
@@ -122,5 +129,21 @@ func TestNestedReport(t *testing.T) {
 	id := s.Rules().ID("contact.phone")
 	if err != nil || int(id) >= len(report.Counts) || report.Counts[id][rules.Mask] != 2 {
 		t.Errorf("%v, %v", report, err)
+	}
+}
+
+// TestWayToAFactTwice: where the object around a subject's id is there twice, nobody can tell whose data it is.
+func TestWayToAFactTwice(t *testing.T) {
+	s := scopeOf(t, "minimize: 1\nroles: [reader]\npurposes: [work]\nrecords: [{at: /list/*, subject: /buyer/id}]\nallow: [{id: own, to: self, for: work, keep: [personal]}]\n")
+	for in, want := range map[string]string{
+		`{"list":[{"buyer":{"id":"me","phone":"1"}}]}`:                                             `{"list":[{"buyer":{"id":"me","phone":"1"}}]}`,
+		`{"list":[{"buyer":{"id":"me"},"buyer":{"phone":"1"}}]}`:                                   `{"list":[{"buyer":{"id":"me"},"buyer":{}}]}`,
+		`{"list":[{"buyer":null,"buyer":{"id":"me","phone":"1"}}]}`:                                `{"list":[{"buyer":null,"buyer":{"id":"me"}}]}`,
+		`{"list":[{"buyer":{"phone":"1"},"buyer":{"id":"me"}},{"buyer":{"id":"me","phone":"2"}}]}`: `{"list":[{"buyer":{},"buyer":{"id":"me"}},{"buyer":{"id":"me","phone":"2"}}]}`,
+	} {
+		got, _, err := rewrite(judgeFor(s, "reader"), Limits{}, in, 5)
+		if err != nil || string(got.body) != want {
+			t.Errorf("%s: %s, %v", in, got.body, err)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type record struct {
 // slot is one answer about a record, its text in facts.
 type slot struct {
 	state      rules.ValueState
+	passed     bool // what it stands in was there
 	start, end int32
 }
 
@@ -44,16 +45,32 @@ func (w *JSON) begin(s *rules.Spot, fr *frame, around int32) int32 {
 
 // answer notes a value that answers questions about the innermost open record of their kind.
 func (w *JSON) answer(s *rules.Spot, at int32, start, end int, k kind) {
-	for _, question := range s.Facts {
-		for r := at; r > 0; r = w.records[r].parent {
-			if rec := &w.records[r]; int(rec.row) == question.Record {
-				if rec.table == nil {
-					w.fill(&w.slots[int(rec.slots)+question.Index], start, end, k)
-				}
-				break
+	for _, question := range s.Paths {
+		if slot := w.slotOf(question, at); slot != nil {
+			if slot.passed {
+				slot.state = rules.Ambiguous
 			}
+			slot.passed = true
 		}
 	}
+	for _, question := range s.Facts {
+		if slot := w.slotOf(question, at); slot != nil {
+			w.fill(slot, start, end, k)
+		}
+	}
+}
+
+// slotOf returns the slot of a question in the innermost open record of its kind, nil where it does not count any more.
+func (w *JSON) slotOf(question rules.Slot, at int32) *slot {
+	for r := at; r > 0; r = w.records[r].parent {
+		if rec := &w.records[r]; int(rec.row) == question.Record {
+			if rec.table != nil {
+				return nil
+			}
+			return &w.slots[int(rec.slots)+question.Index]
+		}
+	}
+	return nil
 }
 
 // fill fills a slot. Two answers, or one that is no scalar, are none: nobody can tell which one a reader would take.
@@ -77,7 +94,7 @@ func (w *JSON) fill(s *slot, start, end int, k kind) {
 		w.facts = w.facts[:from]
 		return
 	}
-	*s = slot{rules.Known, int32(from), int32(len(w.facts))}
+	s.state, s.start, s.end = rules.Known, int32(from), int32(len(w.facts))
 }
 
 // endRecord closes a record: now everything is known of it that ever will be.

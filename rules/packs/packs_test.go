@@ -221,7 +221,8 @@ func TestTraps(t *testing.T) {
 		{"auth.token", "token product/token service/token"},
 		{"biometric.fingerprint", "fingerprint user/fingerprint"},
 		{"device.id", "deviceFingerprint device/fingerprint"},
-		{"thing", "certFingerprint product/name goods/name item/name items/name sku/name category/name shop/name file/name event/name productName fileName className"},
+		{"person.name", "item/name items/name node/name"}, // items is what lists of people are called too
+		{"thing", "certFingerprint product/name goods/name sku/name category/name shop/name file/name event/name productName fileName className"},
 		{"person.name", "name buyer/name user/name product/sellerName items/contactName idCard/name"},
 		{"identity.national_id", "idCard/number 身份证/号码"},
 		{"business.name", "company/name companyName supplier/name"},
