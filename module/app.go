@@ -58,12 +58,13 @@ type App struct {
 	current atomic.Pointer[snapshot]
 	loads   atomic.Int64 // how often a change was taken
 
-	mu     sync.Mutex // guards what Provision, the watcher and tests change
-	loaded *loaded
-	routes []*route
-	seen   string   // the content hash of the last poll
-	failed string   // the content hash that did not load
-	files  []func() // other watched files: static keys of tokens
+	uncovered int // routes that bypass minimize
+
+	mu        sync.Mutex // guards what Provision, the watcher and tests change
+	loaded    *loaded
+	routes    []*route
+	files     watched
+	tokenKeys []*fileKeys // the static keys of tokens, watched like the rules
 
 	stop chan struct{}
 	done chan struct{}
@@ -78,7 +79,11 @@ type route struct {
 	purposes  []string
 }
 
-func (u *route) key() string { return strings.Join(u.documents, " ") }
+// chosen are the documents, the same in whatever order they are named.
+func (u *route) chosen() []string { return slices.Compact(slices.Sorted(slices.Values(u.documents))) }
+
+// key holds the documents' names apart by what no file's name has.
+func (u *route) key() string { return strings.Join(u.chosen(), "/") }
 
 // snapshot is the rules in force, by route.key: one per request, never changed.
 type snapshot map[string]*ruleset
@@ -125,7 +130,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.loaded, err = load(files); err != nil {
 		return err
 	}
-	a.seen = files.hash
+	a.files.seen, a.files.taken = files.hash, files.hash
 	a.current.Store(new(snapshot))
 	return nil
 }
@@ -152,31 +157,42 @@ func (a *App) resolvePaths() error {
 func (a *App) add(u *route) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	set, err := a.loaded.compile(u)
-	if err != nil {
-		return err
-	}
-	if err := set.check(u); err != nil {
-		return err
-	}
 	next := maps.Clone(*a.current.Load())
 	if next == nil {
 		next = make(snapshot)
 	}
-	next[u.key()] = set
+	if err := next.add(a.loaded, u); err != nil {
+		return err
+	}
 	a.routes = append(a.routes, u)
 	a.current.Store(&next)
+	return nil
+}
+
+// add compiles the rules for a route, unless they are there already.
+func (s snapshot) add(loaded *loaded, u *route) (err error) {
+	key := u.key()
+	set := s[key]
+	if set == nil {
+		if set, err = loaded.compile(u); err != nil {
+			return err
+		}
+	}
+	if err := set.check(u); err != nil {
+		return err
+	}
+	s[key] = set
 	return nil
 }
 
 // rules returns the rules in force for a route.
 func (a *App) rules(u *route) *ruleset { return (*a.current.Load())[u.key()] }
 
-// watch has f called at every poll, until the app stops.
-func (a *App) watch(f func()) {
+// watch has the keys read again when their file changes, until the app stops.
+func (a *App) watch(keys *fileKeys) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.files = append(a.files, f)
+	a.tokenKeys = append(a.tokenKeys, keys)
 }
 
 // Start opens the audit log, walks the routes and watches the files.
@@ -190,7 +206,7 @@ func (a *App) Start() error {
 	if err := a.audit.open(); err != nil {
 		return err
 	}
-	a.metrics.started(a)
+	redirectStandardLog(a.logger)
 	a.stop, a.done = make(chan struct{}), make(chan struct{})
 	go a.poll(pollEvery)
 	return nil
@@ -203,49 +219,74 @@ func (a *App) Stop() error {
 		<-a.done
 		a.stop = nil
 	}
+	running.CompareAndSwap(a, nil)
 	return a.audit.close()
 }
 
+// poll watches the files. What metrics show is of this app only once its configuration runs: after our Start another app's
+// may fail, and then the configuration before it goes on.
 func (a *App) poll(every time.Duration) {
 	defer close(a.done)
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-a.stop:
-			return
-		case <-ticker.C:
-			a.refresh()
-		}
+	if !a.each(10*time.Millisecond, func() bool { return !a.runs() }) {
+		return
 	}
+	a.metrics.started(a)
+	a.each(every, func() bool { a.refresh(); return true })
 }
 
-// refresh takes a change of the files once two polls in a row read the same: a file half written, cut where it still is
-// good YAML, may lack the limit that stands at its end.
+// each calls f until it says no; false: the app stops.
+func (a *App) each(every time.Duration, f func() bool) bool {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for f() {
+		select {
+		case <-a.stop:
+			return false
+		case <-ticker.C:
+		}
+	}
+	return true
+}
+
+// runs reports whether this app belongs to the configuration that Caddy runs.
+func (a *App) runs() bool {
+	app, err := caddy.ActiveContext().AppIfConfigured("minimize")
+	return err == nil && app == any(a)
+}
+
+// refresh takes changes of the files.
 func (a *App) refresh() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, f := range a.files {
-		f()
-	}
+	a.refreshTokenKeys()
 	files, err := readFiles(a.Rules, a.Keys)
-	settled := files.hash == a.seen
-	a.seen = files.hash
-	if !settled || files.hash == a.loaded.hash && a.failed == "" || files.hash == a.failed {
+	if !a.files.due(files.hash) {
 		return
 	}
 	if err == nil {
 		err = a.take(files)
 	}
+	a.files.loaded(files.hash, err)
+	a.metrics.reloaded(a, err)
 	if err != nil {
-		a.failed = files.hash
-		a.metrics.reloadFailed()
 		a.logErrors(err)
 		return
 	}
-	a.failed = ""
-	a.metrics.reloaded(a)
 	a.logger.Info("took changed rules", zap.Int("documents", len(files.rules)))
+}
+
+func (a *App) refreshTokenKeys() {
+	broken := 0
+	for _, keys := range a.tokenKeys {
+		if err := keys.refresh(); err != nil {
+			a.metrics.rulesFailures.Inc()
+			a.logger.Error("the changed key file does not load; the last good keys stay in force", zap.String("file", keys.name), zap.Error(err))
+		}
+		if keys.failed != "" {
+			broken++
+		}
+	}
+	a.metrics.tokenKeysBroken(a, broken)
 }
 
 // take compiles the files for every route and puts them in force, all or nothing.
@@ -256,14 +297,7 @@ func (a *App) take(files *files) error {
 	}
 	next := make(snapshot)
 	for _, u := range a.routes {
-		set := next[u.key()]
-		if set == nil {
-			if set, err = loaded.compile(u); err != nil {
-				return err
-			}
-			next[u.key()] = set
-		}
-		if err := set.check(u); err != nil {
+		if err := next.add(loaded, u); err != nil {
 			return err
 		}
 	}

@@ -142,8 +142,8 @@ func (p *caller) check(c *Caller) error {
 		return errors.New("a purpose is missing: say why callers of this route ask, for instance `purpose after_sales`")
 	case p.why.constant() && len(c.Purposes) > 0:
 		return errors.New("a constant purpose leaves nothing to choose: leave `of` out")
-	case p.country != nil && p.country.constant() && !isCountry(c.Country):
-		return fmt.Errorf("country %q is no ISO 3166-1 alpha-2 code like DE", c.Country)
+	case p.country != nil && p.country.constant() && !rules.IsCountry(c.Country):
+		return fmt.Errorf("country %q is no code of ISO 3166-1; write two capitals, such as CN or GB", c.Country)
 	case len(c.Trust) > 0 && len(p.trusted) == 0:
 		return errors.New("trust: no field of the caller is a request header")
 	}
@@ -204,15 +204,14 @@ func (p *caller) resolve(who *identity) rules.Caller {
 		Organisation: p.organisation.one(who),
 		Country:      strings.ToUpper(p.country.one(who)),
 		Guardian:     p.guardian.all(who),
-		Claims:       make(map[string]string),
+		Claims:       flatten(who.claims),
 	}
-	if !isCountry(c.Country) {
+	if !rules.IsCountry(c.Country) {
 		c.Country = ""
 	}
 	for _, roles := range p.role.all(who) {
 		c.Roles = append(c.Roles, splitRoles(roles)...)
 	}
-	flatten(c.Claims, "", who.claims)
 	for name, t := range p.claims {
 		delete(c.Claims, name) // the configuration's word for it counts, even where it is empty
 		if values := t.all(who); len(values) == 1 {
@@ -273,8 +272,4 @@ func (p *caller) headers() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-func isCountry(s string) bool {
-	return len(s) == 2 && 'A' <= s[0] && s[0] <= 'Z' && 'A' <= s[1] && s[1] <= 'Z'
 }

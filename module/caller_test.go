@@ -213,9 +213,14 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	flat := make(map[string]string)
-	flatten(flat, "", map[string]any{"mfa": true, "a": map[string]any{"b": json.Number("3")}, "l": []any{"x"}})
-	if flat["mfa"] != "true" || flat["a.b"] != "3" || len(flat) != 2 {
+	flat := flatten(map[string]any{"mfa": true, "a": map[string]any{"b": json.Number("3")}, "l": []any{"x"}, "null": nil, "empty": ""})
+	if flat["mfa"] != "true" || flat["a.b"] != "3" || len(flat) != 3 {
 		t.Errorf("got %v", flat)
+	}
+	for range 20 { // maps are walked in any order
+		flat := flatten(map[string]any{"a.b": 1, "a": map[string]any{"b": 2, "c.d": 3, "c": map[string]any{"d": []any{4}}}, "a.c.d": 5, "e": 6})
+		if flat["e"] != "6" || len(flat) != 1 {
+			t.Fatalf("a name with two meanings has one: %v", flat)
+		}
 	}
 }

@@ -91,6 +91,24 @@ func TestNamedRoutes(t *testing.T) {
 	}
 }
 
+// TestUnknownHandlers: a handler of which nobody knows that it carries no data counts as a backend.
+func TestUnknownHandlers(t *testing.T) {
+	for handlers, want := range map[string]string{
+		`{"handler":"my_shop"}`:                        "[my_shop]",
+		`{"handler":"minimize"},{"handler":"my_shop"}`: "[]",
+		`{"handler":"templates"}`:                      "[templates]",
+		`{"handler":"vars"},{"handler":"rewrite"},{"handler":"encode"},{"handler":"static_response"},{"handler":"map"}`: "[]",
+	} {
+		found, err := Bypasses([]byte(`{"apps":{"http":{"servers":{"s":{"routes":[{"handle":[` + handlers + `]}]}}}}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := handlersOf(found); got != want {
+			t.Errorf("%s: got %s, want %s", handlers, got, want)
+		}
+	}
+}
+
 // TestStrict: then a bypass does not start.
 func TestStrict(t *testing.T) {
 	g := prepare(t)

@@ -3,6 +3,7 @@ package minimize
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,12 +68,7 @@ func start(t *testing.T, upstream, global, site string) *gateway {
 // prepare makes a directory with the shop's rules and chooses a port.
 func prepare(t *testing.T) *gateway {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	g := &gateway{t: t, dir: t.TempDir(), url: "http://" + l.Addr().String(), client: client}
+	g := &gateway{t: t, dir: t.TempDir(), url: "http://" + freeAddress(t), client: client}
 	g.write("rules/shop.yaml", shopRules)
 	g.write("keys/2026-01", "0123456789abcdef0123456789abcdef")
 	t.Cleanup(func() {
@@ -80,6 +77,17 @@ func prepare(t *testing.T) *gateway {
 		}
 	})
 	return g
+}
+
+// freeAddress returns an address on which nobody listens now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func (g *gateway) write(name, content string) {
@@ -137,7 +145,19 @@ func (g *gateway) load(upstream, global, site string) error {
 	if err != nil {
 		return err
 	}
-	return caddy.Load(config, true)
+	err = caddy.Load(config, true)
+	if errors.Is(err, syscall.EADDRINUSE) { // by a program that came before us
+		address := freeAddress(g.t)
+		g.url = g.url[:strings.LastIndex(g.url, ":")] + address[strings.LastIndex(address, ":"):]
+		return g.load(upstream, global, site)
+	}
+	if err != nil {
+		return err
+	}
+	if app, err := caddy.ActiveContext().AppIfConfigured("minimize"); err == nil {
+		eventually(g.t, func() bool { return running.Load() == app })
+	}
+	return nil
 }
 
 // shop is the usual site: support asks for after_sales.

@@ -191,7 +191,7 @@ func (h *Handler) newMessage(r *http.Request) *message {
 		Issues:   h.issues,
 		Time:     m.started,
 	}
-	if m.disclosure.Caller.ID != "" {
+	if m.disclosure.Caller.ID != "" && countable(r) {
 		m.disclosure.Subject = h.subject.one(who)
 	}
 	return m
@@ -217,7 +217,7 @@ func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp
 	switch {
 	case rw.refusal != nil && !rw.sent:
 		rw.record(outcomeRefused)
-		return m.refuse(w, rw.refusal)
+		return m.refuse(w, rw.refusal, rw.status)
 	case rw.refusal != nil || rw.broken:
 		rw.record(outcomeAborted)
 		panic(http.ErrAbortHandler)
@@ -226,7 +226,7 @@ func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp
 		panic(http.ErrAbortHandler)
 	case err != nil:
 		rw.record(outcomeFailed)
-		return err
+		return upstreamError(err)
 	}
 	rw.record(rw.outcome())
 	return nil

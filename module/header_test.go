@@ -127,6 +127,21 @@ func TestOuterHeadersStay(t *testing.T) {
 	}
 }
 
+// TestHeadersAreNotShared: what a handler outside changes in place is this answer's alone. Caddy's `header` replaces in place.
+func TestHeadersAreNotShared(t *testing.T) {
+	b := newBackend(t, says(jsonHead, `{}`))
+	g := start(t, b.addr, "", "header >X-Content-Type-Options nosniff nosniffx\nheader >Cache-Control store storex\n"+shop)
+	for range 3 {
+		a := g.get("/api/orders")
+		if got := a.header.Get("X-Content-Type-Options"); got != "nosniffx" {
+			t.Errorf("X-Content-Type-Options is %q", got)
+		}
+		if got := a.header.Get("Cache-Control"); got != "private, no-storex" {
+			t.Errorf("Cache-Control is %q", got)
+		}
+	}
+}
+
 // TestOpaque: declared types pass as they came, with a clean header; JSON never does.
 func TestOpaque(t *testing.T) {
 	site := strings.Replace(shop, "caller {", "opaque image/* \"product pictures\"\nopaque text/event-stream \"stock ticker\"\ncaller {", 1)

@@ -1,10 +1,12 @@
 package minimize
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -24,42 +26,46 @@ import (
 
 // fileKeys are the keys of a file.
 type fileKeys struct {
-	name   string
-	logger *zap.Logger
-	seen   string // the content last looked at
-	keys   atomic.Pointer[[]jose.JSONWebKey]
-	loads  atomic.Uint64
+	watched
+	name  string
+	keys  atomic.Pointer[[]jose.JSONWebKey]
+	loads atomic.Uint64
 }
 
-func newFileKeys(name string, logger *zap.Logger) (*fileKeys, error) {
-	k := &fileKeys{name: name, logger: logger}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key file: %w", err)
-	}
-	k.seen = string(data)
-	keys, err := parseKeys(data)
+func newFileKeys(name string) (*fileKeys, error) {
+	k := &fileKeys{name: name}
+	keys, hash, err := k.read()
 	if err != nil {
 		return nil, fmt.Errorf("reading the key file %s: %w", name, err)
 	}
+	k.seen, k.taken = hash, hash
 	k.keys.Store(&keys)
 	return k, nil
 }
 
-// refresh reads the file again; what does not load leaves the last good keys.
-func (k *fileKeys) refresh() {
+// read returns the file's keys and a hash of what it found, also where that is an error.
+func (k *fileKeys) read() (keys []jose.JSONWebKey, hash string, err error) {
 	data, err := os.ReadFile(k.name)
-	if err != nil || string(data) == k.seen {
-		return
-	}
-	k.seen = string(data)
-	keys, err := parseKeys(data)
 	if err != nil {
-		k.logger.Error("the changed key file does not load; the last good keys stay in force", zap.String("file", k.name), zap.Error(err))
-		return
+		return nil, "error " + err.Error(), err
 	}
-	k.keys.Store(&keys)
-	k.loads.Add(1)
+	sum := sha256.Sum256(data)
+	keys, err = parseKeys(data)
+	return keys, string(sum[:]), err
+}
+
+// refresh reads the file again. What does not load leaves the last good keys, and is returned once.
+func (k *fileKeys) refresh() error {
+	keys, hash, err := k.read()
+	if !k.due(hash) {
+		return nil
+	}
+	k.loaded(hash, err)
+	if err == nil {
+		k.keys.Store(&keys)
+		k.loads.Add(1)
+	}
+	return err
 }
 
 func (k *fileKeys) generation() uint64 { return k.loads.Load() }
@@ -85,6 +91,7 @@ func parseKeys(data []byte) ([]jose.JSONWebKey, error) {
 		return parseKeySet(data)
 	}
 	var keys []jose.JSONWebKey
+	blocks := bytes.Count(data, []byte("-----BEGIN "))
 	for {
 		block, rest := pem.Decode(data)
 		if block == nil {
@@ -96,6 +103,9 @@ func parseKeys(data []byte) ([]jose.JSONWebKey, error) {
 			return nil, err
 		}
 		keys = append(keys, jose.JSONWebKey{Key: key})
+	}
+	if len(keys) != blocks { // pem.Decode passes over what it cannot read
+		return nil, errors.New("a PEM block is cut off or damaged")
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("want PEM public keys or a JSON Web Key Set")

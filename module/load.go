@@ -21,6 +21,28 @@ type files struct {
 	hash  string
 }
 
+// watched says when content that is polled is to be loaded.
+type watched struct {
+	seen   string // at the last poll
+	taken  string // in force
+	failed string // did not load; "": what was seen last did
+}
+
+// due reports whether this content is new, and the same at two polls in a row: a file half written, cut where it still is
+// good YAML, may lack the limit that stands at its end.
+func (w *watched) due(hash string) bool {
+	settled := hash == w.seen
+	w.seen = hash
+	return settled && hash != w.failed && (hash != w.taken || w.failed != "")
+}
+
+// loaded remembers what became of it, so that a broken file is told of once.
+func (w *watched) loaded(hash string, err error) {
+	if w.failed = hash; err == nil {
+		w.taken, w.failed = hash, ""
+	}
+}
+
 type file struct {
 	name string
 	data []byte
@@ -103,12 +125,11 @@ func (f *files) readKeys(dir string, sum io.Writer) error {
 type loaded struct {
 	documents []*rules.Document
 	keys      *rules.KeyRing
-	hash      string
 }
 
 // load parses the documents and reports what is wrong in all of them at once.
 func load(f *files) (*loaded, error) {
-	l := &loaded{hash: f.hash}
+	l := new(loaded)
 	var errs rules.Errors
 	byName := make(map[string]*rules.Document)
 	for _, file := range f.rules {
@@ -146,7 +167,7 @@ func collect(errs *rules.Errors, err error) bool {
 
 // compile puts the route's documents together and checks that they suffice for it.
 func (l *loaded) compile(u *route) (*ruleset, error) {
-	docs, err := l.choose(u.documents)
+	docs, err := l.choose(u.chosen())
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (e *LogEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*
 	for _, f := range fields {
 		redactField(e.redact, f).AddTo(to)
 	}
-	entry.Message = e.redact.words(entry.Message, 0)
+	entry.Message = e.redact.words(entry.Message, 0, 0)
 	return to.EncodeEntry(entry, nil)
 }
 

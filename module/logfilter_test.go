@@ -3,6 +3,7 @@ package minimize
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,22 @@ func TestRedaction(t *testing.T) {
 		{"uri", "/a?13800138000=x", "/a?[contact.phone]=x"},
 		{"uri", "/a?q=%zz", "/a?q=[unreadable]"},
 		{"uri", "/%zz/b", "/[unreadable]/b"},
-		{"uri", "/a?x;phone=hidden", "/a?x&phone=[contact.phone]"},
+		{"uri", "/a?x;phone=hidden", "/a?x;phone=[contact.phone]"},
+		{"uri", "/a;v=1?x&&y=2;z", "/a;v=1?x&&y=2;z"},
+		{"uri", "/a;password=abc", "/a;password=[auth.secret]"},
+		{"uri", "/api/[%31%33800138000]", "/api/[[contact.phone]]"},
+		{"uri", "/a?q=[%31%33800138000]", "/a?q=[[contact.phone]]"},
+		{"uri", "/a?q=13800138000%26%2531%2533800138001", "/a?q=[contact.phone]&[contact.phone]"},
+		{"uri", "/a#password=abc", "/a#password=[auth.secret]"},
+		{"uri", "#password=abc", "#password=[auth.secret]"},
+		{"uri", "/a#/b?password=abc&x=1", "/a#/b?password=[auth.secret]&x=1"},
+		{"uri", "/a?redirect=/y?password=abc", "/a?redirect=/y?password=[auth.secret]"},
+		{"uri", "/a?redirect=%2Fy%3Fpassword%3Dabc", "/a?redirect=/y?password=[auth.secret]"},
+		{"uri", "/a?redirect=%252Fy%253Fpassword%253Dabc", "/a?redirect=/y?password=[auth.secret]"},
+		{"uri", "/a?redirect=%2Fy%3Fpage%3D2", "/a?redirect=%2Fy%3Fpage%3D2"},
+		{"uri", "/a?%2570assword=abc", "/a?%2570assword=[auth.secret]"},
+		{"uri", "/a?q=%2525252525252541", "/a?q=[unreadable]"},
+		{"uri", "/a?q=" + strings.Repeat("x=", 50), "/a?q=x=x=x=x=x=x=[unreadable]"},
 		{"error", `Get "http://10.0.0.5:8080/u?phone=hidden": dial tcp 10.0.0.5:8080: connect: connection refused`,
 			`Get "http://10.0.0.5:8080/u?phone=[contact.phone]": dial tcp 10.0.0.5:8080: connect: connection refused`},
 		{"error", "user a@example.com failed", "user [contact.email] failed"},
@@ -117,8 +133,38 @@ func FuzzRedaction(f *testing.F) {
 	f.Add("/%25", "%zz?;=")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		in := before + " " + somePhone + " " + after
-		if got := r.words(in, 0); strings.Contains(got, somePhone) && !strings.Contains(before+after, somePhone) {
+		if got := r.words(in, 0, 0); strings.Contains(got, somePhone) && !strings.Contains(before+after, somePhone) {
 			t.Errorf("%q became %q", in, got)
+		}
+	})
+}
+
+// FuzzNestedRedaction: a phone or a password is found in whatever URLs and encodings it is wrapped in, or the text is not
+// logged, and redacting ends.
+func FuzzNestedRedaction(f *testing.F) {
+	r, err := baseRedactor()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("/a?b=%s", uint8(3))
+	f.Add("[#x;%s=1", uint8(1))
+	f.Fuzz(func(t *testing.T, around string, layers uint8) {
+		before, after, _ := strings.Cut(around, "%s")
+		if strings.ContainsFunc(around, func(c rune) bool { return '0' <= c && c <= '9' || c > 126 }) {
+			return // digits around make another number of it
+		}
+		in := somePhone
+		for range layers % 8 {
+			in = before + url.QueryEscape(" "+in+" ") + after
+		}
+		got := r.words(in, 0, 0)
+		for range 8 {
+			if strings.Contains(got, somePhone) {
+				t.Fatalf("%q became %q", in, got)
+			}
+			if plain, err := url.QueryUnescape(got); err == nil {
+				got = plain
+			}
 		}
 	})
 }

@@ -28,6 +28,7 @@ type metrics struct {
 	rulesInfo      *prometheus.GaugeVec
 	rulesBroken    prometheus.Gauge
 	rulesFailures  prometheus.Counter
+	keysBroken     prometheus.Gauge
 	auditFailures  prometheus.Counter
 	panics         prometheus.Counter
 	reportRoutes   prometheus.Gauge
@@ -70,6 +71,7 @@ func newMetrics() *metrics {
 		rulesLoaded:    gauge("rules_loaded_timestamp_seconds", "When the rules in force were loaded."),
 		rulesBroken:    gauge("rules_broken", "1 while the rule files do not load and older rules are in force."),
 		rulesFailures:  plain("rules_reload_failures_total", "Changes of rules or keys that did not load."),
+		keysBroken:     gauge("token_key_files_broken", "Key files for tokens that do not load, so that older keys are in force."),
 		auditFailures:  plain("audit_failures_total", "Audit lines that could not be written."),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
 		reportRoutes:   gauge("report_routes", "Routes in report mode: nothing is minimized there."),
@@ -95,7 +97,7 @@ func heldBytes() float64 {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
-		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
+		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
 	}
 }
 
@@ -111,7 +113,7 @@ func provisionMetrics(ctx caddy.Context) (*metrics, error) {
 	return collectors, nil
 }
 
-// started shows the state of an app that starts. Some series start at 0, so that the first increase is seen.
+// started shows the state of the app that now runs. Some series start at 0, so that the first increase is seen.
 func (m *metrics) started(a *App) {
 	running.Store(a)
 	reports := 0
@@ -121,13 +123,26 @@ func (m *metrics) started(a *App) {
 		}
 	}
 	m.reportRoutes.Set(float64(reports))
+	m.uncoveredRoute.Set(float64(a.uncovered))
 	for reason := rules.Authority; int(reason) < rules.ReasonCount; reason++ {
 		m.refusals.WithLabelValues(reason.String())
 	}
-	m.reloaded(a)
+	m.reloaded(a, nil)
+	m.tokenKeysBroken(a, 0)
 }
 
-func (m *metrics) reloaded(a *App) {
+// reloaded shows the rules in force, and whether newer ones did not load. An app that does not run shows nothing.
+func (m *metrics) reloaded(a *App, err error) {
+	if err != nil {
+		m.rulesFailures.Inc()
+	}
+	if running.Load() != a {
+		return
+	}
+	if err != nil {
+		m.rulesBroken.Set(1)
+		return
+	}
 	m.rulesBroken.Set(0)
 	m.rulesLoaded.SetToCurrentTime()
 	m.rulesInfo.Reset()
@@ -139,9 +154,10 @@ func (m *metrics) reloaded(a *App) {
 	}
 }
 
-func (m *metrics) reloadFailed() {
-	m.rulesBroken.Set(1)
-	m.rulesFailures.Inc()
+func (m *metrics) tokenKeysBroken(a *App, files int) {
+	if running.Load() == a {
+		m.keysBroken.Set(float64(files))
+	}
 }
 
 func (m *metrics) record(msg *message, res *result) {

@@ -80,7 +80,7 @@ func (w *writer) record(outcome string) {
 	}
 }
 
-// observe tells how long judging took, without the waiting for a slow client.
+// observe tells how long judging took, without the waiting for a slow client and without candidate rules.
 func (w *writer) observe() {
 	if w.body != nil {
 		w.m.h.metrics.engine.Observe((w.spent - w.blocked).Seconds())
@@ -93,6 +93,9 @@ func (m *message) record(outcome string, w *writer) {
 	var candidate *result
 	if w != nil {
 		res.status, res.refusal = w.status, w.refusal
+		if outcome == outcomeRefused && w.m != nil {
+			res.status = statusOf(w.refusal, w.status)
+		}
 		if w.body != nil {
 			res.report = w.body.Report()
 		}
@@ -105,9 +108,10 @@ func (m *message) record(outcome string, w *writer) {
 
 // recordReport tells what enforcing would have done.
 func (m *message) recordReport(t *tee) {
-	res := t.result()
+	res, candidate := t.result(), t.candidate.result()
 	m.h.metrics.wouldRecord(m, "report", res)
-	m.h.app.audit.write(m, res, nil)
+	m.h.metrics.wouldRecord(m, "candidate", candidate)
+	m.h.app.audit.write(m, res, candidate)
 }
 
 func (t *tee) result() *result {
@@ -123,9 +127,6 @@ func (t *tee) result() *result {
 	case t.shadow != nil:
 		res := t.shadow.result()
 		res.status = t.status
-		if !t.ended && res.refusal == nil {
-			res.outcome = outcomeFailed
-		}
 		return res
 	case !t.ended:
 		return &result{outcome: outcomeFailed, status: t.status}
@@ -138,9 +139,12 @@ func (s *shadow) result() *result {
 		return nil
 	}
 	res := &result{report: s.body.Report(), refusal: s.refusal}
-	if s.refusal != nil {
+	switch {
+	case s.refusal != nil:
 		res.outcome = outcomeRefused
-	} else {
+	case !s.ended: // the answer was cut off, by its upstream or by the enforced rules
+		res.outcome = outcomeFailed
+	default:
 		res.outcome = outcomeOf(res.report)
 	}
 	return res

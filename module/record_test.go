@@ -2,25 +2,38 @@ package minimize
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/caddy-minimize/minimize/rules/body"
 )
 
 // TestMetricNames: they are as Prometheus's own linter wants them.
 func TestMetricNames(t *testing.T) {
-	registry := prometheus.NewPedanticRegistry()
-	for _, c := range collectors.all() {
+	registry, m := prometheus.NewPedanticRegistry(), newMetrics()
+	for _, c := range m.all() {
 		registry.MustRegister(c)
 	}
+	m.rulesInfo.WithLabelValues("documents", "hash")
+	for vec, labels := range map[*prometheus.CounterVec]int{
+		m.values: 3, m.messages: 2, m.refusals: 1, m.headers: 1, m.bytes: 1, m.wouldValues: 4, m.wouldMessages: 3, m.wouldRefusals: 2,
+	} {
+		vec.WithLabelValues(slices.Repeat([]string{"x"}, labels)...) // without a series there is nothing to lint
+	}
 	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(families) != len(m.all()) {
+		t.Fatalf("%d of %d metrics have a series, error %v", len(families), len(m.all()), err)
 	}
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	if err != nil {
@@ -43,7 +56,8 @@ func TestMetrics(t *testing.T) {
 	if err := g.load(b.addr, "", site); err != nil {
 		t.Fatal(err)
 	}
-	g.get("/api/orders")
+	// A reload's old server resets what is still in its queue.
+	eventually(t, func() bool { return g.get("/api/orders").err == nil })
 	// The last one is counted when its answer is already out.
 	eventually(t, func() bool {
 		return counter(t, "caddy_minimize_values_total", "contact.phone", "mask", "support") >= before+2
@@ -62,6 +76,38 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestEngineTime: it is the enforced rules' own, without candidates and slow clients. The clock stands still but for sleeps.
+func TestEngineTime(t *testing.T) {
+	h := newHandler(t, shopRules)
+	synctest.Test(t, func(t *testing.T) {
+		m := h.newMessage(httptest.NewRequest("GET", "/api/orders", nil))
+		m.rules = &ruleset{enforced: m.rules.enforced, candidate: m.rules.enforced}
+		w := newWriter(m, slowWriter{httptest.NewRecorder()}, "GET", func() {})
+		w.Header()["Content-Type"] = []string{"application/json"}
+		w.WriteHeader(200)
+		if err := w.open(); err != nil {
+			t.Fatal(err)
+		}
+		w.candidate.release()
+		w.candidate = &shadow{m: m, body: body.NewJSON(m.judged, h.limits(), func([]byte, bool) error { time.Sleep(time.Second); return nil })}
+		if _, err := w.Write([]byte(someOrder)); err != nil {
+			t.Fatal(err)
+		}
+		w.close()
+		w.release()
+		if w.spent != 2*time.Second || w.blocked != w.spent {
+			t.Errorf("of %v in all, %v were not the engine's; want 2s and 2s", w.spent, w.blocked)
+		}
+	})
+}
+
+type slowWriter struct{ http.ResponseWriter }
+
+func (w slowWriter) Write(p []byte) (int, error) {
+	time.Sleep(time.Second)
+	return w.ResponseWriter.Write(p)
+}
+
 // TestRoleLabels: a role of a token that no rule knows never becomes a label (threat H2).
 func TestRoleLabels(t *testing.T) {
 	i := newIssuer(t)
@@ -71,11 +117,11 @@ func TestRoleLabels(t *testing.T) {
 	if err := g.load(b.addr, "", i.site("key issuer.pem")); err != nil {
 		t.Fatal(err)
 	}
-	before := counter(t, "caddy_minimize_messages_total", "other")
+	before, none := counter(t, "caddy_minimize_messages_total", "other"), counter(t, "caddy_minimize_messages_total", "none")
 	g.get("/api/orders", "Authorization: Bearer "+i.mint(map[string]any{"role": "made-up"}))
 	g.get("/api/orders", "Authorization: Bearer "+i.mint(map[string]any{"role": nil}))
 	eventually(t, func() bool {
-		return counter(t, "caddy_minimize_messages_total", "other") >= before+1 && counter(t, "caddy_minimize_messages_total", "none") > 0
+		return counter(t, "caddy_minimize_messages_total", "other") >= before+1 && counter(t, "caddy_minimize_messages_total", "none") >= none+1
 	})
 	if counter(t, "caddy_minimize_messages_total", "made-up") != 0 {
 		t.Error("a made-up role is a label")
@@ -138,6 +184,31 @@ func TestAudit(t *testing.T) {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log shows %q", secret)
 		}
+	}
+}
+
+// TestR15AuditCannotBeWritten: answers stay as they were, minimized and in time, and every lost line is counted.
+func TestR15AuditCannotBeWritten(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("this system has no /dev/full, whose writes all fail")
+	}
+	good, bad := newBackend(t, says(jsonHead, someOrder)), newBackend(t, says(jsonHead, `{"phone":`))
+	site := "handle /api/bad {\n" + strings.Replace(shop, "{upstream}", bad.addr, 1) + "\n}\nhandle {\n" + shop + "\n}"
+	g := start(t, good.addr, "minimize {\nrules rules/*.yaml\naudit output file /dev/full {\nroll_disabled\n}\n}", site)
+	before := counter(t, "caddy_minimize_audit_failures_total")
+	var workers sync.WaitGroup
+	for range 20 {
+		workers.Go(func() {
+			if a := g.get("/api/orders"); a.err != nil || a.status != 200 || a.body != supportSees {
+				t.Errorf("got %+v", a)
+			}
+		})
+	}
+	workers.Wait()
+	g.get("/api/bad").refused(t, 502, "unreadable")
+	eventually(t, func() bool { return counter(t, "caddy_minimize_audit_failures_total") == before+21 })
+	if !strings.Contains(g.read("caddy.log"), "writing the audit log") {
+		t.Error("the log does not tell of it")
 	}
 }
 

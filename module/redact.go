@@ -109,19 +109,25 @@ func (r *redactor) string(key, s string, inHeader bool) string {
 		}
 		context = meaning.Context
 	}
-	return r.words(s, context)
+	return r.words(s, context, 0)
 }
 
+// maxNested bounds how deep encodings and URLs are followed into each other. What lies deeper is not logged.
+const maxNested = 6
+
 // words redacts a text and the URLs in it.
-func (r *redactor) words(s string, c detect.Context) string {
-	if strings.ContainsAny(s, "/?=%") {
+func (r *redactor) words(s string, c detect.Context, depth int) string {
+	if depth > maxNested {
+		return unreadable
+	}
+	if strings.ContainsAny(s, "/?=#%") {
 		var b strings.Builder
 		for len(s) > 0 {
 			end := strings.IndexFunc(s, isBreak)
 			if end < 0 {
 				end = len(s)
 			}
-			b.WriteString(r.uri(s[:end]))
+			b.WriteString(r.uri(s[:end], depth))
 			s = s[end:]
 			start := strings.IndexFunc(s, func(c rune) bool { return !isBreak(c) })
 			if start < 0 {
@@ -137,69 +143,75 @@ func (r *redactor) words(s string, c detect.Context) string {
 
 func isBreak(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune(`"'<>,`, c) }
 
-// uri redacts the path segments and the query of a URL or a part of one.
-func (r *redactor) uri(s string) string {
+// uri redacts the path segments, the query and the fragment of a URL or a part of one.
+func (r *redactor) uri(s string, depth int) string {
+	if before, fragment, ok := strings.Cut(s, "#"); ok {
+		return r.uri(before, depth) + "#" + r.part(fragment, 0, url.PathUnescape, depth)
+	}
 	path, query, asked := strings.Cut(s, "?")
-	if !asked && !strings.ContainsAny(s, "/%=") {
-		return s
+	if asked {
+		return r.path(path, depth) + "?" + r.query(query, depth)
 	}
-	if !asked && !strings.ContainsAny(s, "/") && strings.Contains(s, "=") {
-		return r.query(s)
+	if strings.Contains(s, "=") && !strings.Contains(s, "/") {
+		return r.query(s, depth)
 	}
+	return r.path(s, depth)
+}
+
+func (r *redactor) path(path string, depth int) string {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
-		segments[i] = r.encoded(segment, 0, url.PathUnescape)
+		segments[i] = r.part(segment, 0, url.PathUnescape, depth)
 	}
-	path = strings.Join(segments, "/")
-	if !asked {
-		return path
-	}
-	return path + "?" + r.query(query)
+	return strings.Join(segments, "/")
 }
 
 // query redacts the values of parameters that are named or look like personal data.
-func (r *redactor) query(query string) string {
-	parameters := strings.FieldsFunc(query, func(c rune) bool { return c == '&' || c == ';' })
-	for i, parameter := range parameters {
-		name, value, _ := strings.Cut(parameter, "=")
-		plain, err := url.QueryUnescape(name)
-		if err != nil {
-			parameters[i] = unreadable
-			continue
+func (r *redactor) query(query string, depth int) string {
+	var b strings.Builder
+	for {
+		end := strings.IndexAny(query, "&;")
+		if end < 0 {
+			return b.String() + r.parameter(query, depth)
 		}
-		meaning := r.scope.Name([]byte(plain))
-		if c, sensitive := r.named(&meaning); sensitive && value != "" {
-			value = "[" + string(c) + "]"
-		} else {
-			value = r.encoded(value, meaning.Context, url.QueryUnescape)
-		}
-		name = r.encoded(name, 0, url.QueryUnescape)
-		if strings.Contains(parameter, "=") {
-			name += "="
-		}
-		parameters[i] = name + value
+		b.WriteString(r.parameter(query[:end], depth))
+		b.WriteByte(query[end])
+		query = query[end+1:]
 	}
-	return strings.Join(parameters, "&")
 }
 
-// encoded redacts a percent-encoded text, also one that is encoded twice. What is clean stays as it came.
-func (r *redactor) encoded(s string, c detect.Context, decode func(string) (string, error)) string {
-	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+func (r *redactor) parameter(s string, depth int) string {
+	name, value, given := strings.Cut(s, "=")
+	clean := r.part(name, 0, url.QueryUnescape, depth)
+	if !given || strings.Contains(clean, unreadable) {
+		return clean
+	}
+	for plain := ""; plain != name; {
+		plain = name
+		name, _ = url.QueryUnescape(plain) // part says that it can be decoded, and bounds how often
+	}
+	meaning := r.scope.Name([]byte(name))
+	if c, sensitive := r.named(&meaning); sensitive && value != "" {
+		return clean + "=[" + string(c) + "]"
+	}
+	return clean + "=" + r.part(value, meaning.Context, url.QueryUnescape, depth)
+}
+
+// part redacts a part of a URL, which may be the encoding of anything. What is clean stays as it came.
+func (r *redactor) part(s string, c detect.Context, decode func(string) (string, error), depth int) string {
+	if strings.ContainsAny(s, "/?=#") {
+		return r.words(s, c, depth+1)
+	}
+	s = r.text(s, c)
+	plain, err := decode(s)
+	if err != nil {
+		return unreadable
+	}
+	if plain == s {
 		return s
 	}
-	plain := s
-	for range 3 {
-		next, err := decode(plain)
-		if err != nil {
-			return unreadable
-		}
-		if r.text(next, c) != next {
-			return r.text(next, c)
-		}
-		if next == plain {
-			break
-		}
-		plain = next
+	if clean := r.words(plain, c, depth+1); clean != plain {
+		return clean
 	}
 	return s
 }

@@ -45,11 +45,8 @@ var refusalDetail = [rules.ReasonCount]string{
 const decisionHeader = "Minimize-Decision"
 
 // refuse answers in place of the upstream. Nothing of the upstream's answer is in it, not even a header.
-func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal) error {
-	status := refusalStatus[refusal.Reason]
-	if status == 0 {
-		status = http.StatusForbidden
-	}
+func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal, upstream int) error {
+	status := statusOf(refusal, upstream)
 	detail := refusal.Detail
 	if detail == "" {
 		detail = refusalDetail[refusal.Reason]
@@ -64,19 +61,32 @@ func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal) error {
 	return m.problem(w, status, detail, refusal)
 }
 
+// statusOf is what a refusal answers with. An upstream's error page that cannot be judged stays an error of its kind: an
+// outage must not look like a missing right. upstream is 0 where there is no answer.
+func statusOf(refusal *rules.Refusal, upstream int) int {
+	status := refusalStatus[refusal.Reason]
+	switch {
+	case refusal.Reason == rules.MediaType && upstream >= http.StatusBadRequest:
+		return upstream
+	case status == 0:
+		return http.StatusForbidden
+	}
+	return status
+}
+
 // methodNotAllowed refuses CONNECT, whose tunnel nobody could judge, in HTTP/2 too (RFC 8441), and TRACE, which shows the
 // request's own secrets.
 func (m *message) methodNotAllowed(w http.ResponseWriter) error {
 	refusal := &rules.Refusal{Reason: rules.MediaType, Detail: "this method cannot be judged"}
-	m.record(outcomeRefused, &writer{refusal: refusal})
+	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusMethodNotAllowed})
 	w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	return m.problem(w, http.StatusMethodNotAllowed, refusal.Detail, refusal)
 }
 
 // badPath refuses a path that upstreams read in different ways.
 func (m *message) badPath(w http.ResponseWriter) error {
-	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds an encoded slash or a backslash, so the rules for it cannot be chosen"}
-	m.record(outcomeRefused, &writer{refusal: refusal})
+	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds an encoded slash, a backslash or a dot step, so the rules for it cannot be chosen"}
+	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusBadRequest})
 	return m.problem(w, http.StatusBadRequest, refusal.Detail, refusal)
 }
 
@@ -85,7 +95,7 @@ func (m *message) badPath(w http.ResponseWriter) error {
 func (m *message) unauthorized(w http.ResponseWriter) error {
 	m.record(outcomeUnauthorized, nil)
 	if m.denied == errKeysUnavailable {
-		return m.refuse(w, &rules.Refusal{Reason: rules.Unavailable, Detail: m.denied.Error()})
+		return m.refuse(w, &rules.Refusal{Reason: rules.Unavailable, Detail: m.denied.Error()}, 0)
 	}
 	// RFC 6750 section 3.1
 	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+m.denied.Error()+`"`)

@@ -172,3 +172,62 @@ func TestDocumentsOfARoute(t *testing.T) {
 		t.Errorf("two documents with the same rule ids: got %v", err)
 	}
 }
+
+// TestRejectedConfiguration: one that does not start changes nothing of what is shown about the one that runs.
+func TestRejectedConfiguration(t *testing.T) {
+	b := newBackend(t, says(jsonHead, someOrder))
+	site := "handle /open/* {\nreverse_proxy {upstream}\n}\nhandle {\n" + shop + "\n}"
+	g := start(t, b.addr, "", site)
+	app := running.Load()
+	worse := strings.Replace(site, "caller {", "mode report\ncaller {", 1) + "\nhandle /more/* {\nreverse_proxy {upstream}\n}"
+	g.write("rules/shop.yaml", shopRules+"# changed\n")
+	taken := g.url[strings.LastIndex(g.url, ":")+1:]
+	for _, rejected := range []struct{ global, site string }{
+		{"strict", worse},
+		// Whether the HTTP app or ours starts first is left to chance.
+		{"", worse + "\n}\nhttp://x:" + taken + " {\nbind 192.0.2.1\n"}, {"", worse + "\n}\nhttp://x:" + taken + " {\nbind 192.0.2.1\n"},
+		{"", worse + "\n}\nhttp://x:" + taken + " {\nbind 192.0.2.1\n"}, {"", worse + "\n}\nhttp://x:" + taken + " {\nbind 192.0.2.1\n"},
+	} {
+		if err := g.load(b.addr, rejected.global, rejected.site); err == nil {
+			t.Fatal("the configuration starts")
+		}
+		if running.Load() != app {
+			t.Error("a configuration that was rejected counts as running")
+		}
+		if n := counter(t, "caddy_minimize_uncovered_routes"); n != 1 {
+			t.Errorf("%v routes are uncovered, want 1", n)
+		}
+		if n := counter(t, "caddy_minimize_report_routes"); n != 0 {
+			t.Errorf("%v routes are in report mode, want none", n)
+		}
+		if n := counter(t, "caddy_minimize_rules_info", app.rules(app.routes[0]).enforced.Hash()); n != 1 {
+			t.Error("the rules in force are not shown")
+		}
+	}
+}
+
+// TestSameDocuments: routes with the same documents, in whatever order they are named, share rules that are compiled once.
+func TestSameDocuments(t *testing.T) {
+	loaded, err := load(&files{rules: []file{{"a.yaml", []byte(shopRules)}, {"b.yaml", []byte("minimize: 1\n")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := &App{loaded: loaded}
+	app.current.Store(new(snapshot))
+	var first *ruleset
+	for _, documents := range [][]string{{"a", "b"}, {"a", "b"}, {"b", "a"}, {"b", "a", "b"}} {
+		u := &route{documents: documents}
+		if err := app.add(u); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = app.rules(u)
+		}
+		if app.rules(u) != first {
+			t.Errorf("the rules of %v are compiled again", documents)
+		}
+	}
+	if app.add(&route{documents: []string{"a", "b"}, roles: []string{"boss"}}) == nil {
+		t.Error("a route's own configuration is not checked")
+	}
+}

@@ -28,15 +28,16 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // writer: report mode breaks no upgrade.
 type tee struct {
 	*caddyhttp.ResponseWriterWrapper
-	m       *message
-	shadow  *shadow
-	decode  *decoder
-	refusal *rules.Refusal
-	status  int
-	opened  bool
-	opaque  bool
-	head    bool
-	ended   bool // the inner handlers came to their end
+	m         *message
+	shadow    *shadow
+	candidate *shadow
+	decode    *decoder
+	refusal   *rules.Refusal
+	status    int
+	opened    bool
+	opaque    bool
+	head      bool
+	ended     bool // the inner handlers came to their end
 }
 
 // WriteHeader remembers the status.
@@ -76,10 +77,26 @@ func (t *tee) observe(p []byte) {
 	switch {
 	case t.shadow == nil:
 	case t.decode == nil:
-		t.shadow.write(p)
+		t.judge(p)
 	default:
-		t.shadow.try(func() error { _, err := t.decode.Write(p); return err })
+		t.read(func() error { _, err := t.decode.Write(p); return err })
 	}
+}
+
+// judge gives plain bytes to each set of rules: one that refuses does not keep the other from its own end.
+func (t *tee) judge(p []byte) error {
+	t.shadow.write(p)
+	t.candidate.write(p)
+	return nil
+}
+
+// read decodes. A body that cannot be read is the same to all rules.
+func (t *tee) read(f func() error) {
+	t.shadow.try(func() error {
+		err := f()
+		t.candidate.fail(err)
+		return err
+	})
 }
 
 func (t *tee) open() {
@@ -93,10 +110,9 @@ func (t *tee) open() {
 		return
 	}
 	t.m.judge()
-	s := newShadow(t.m, t.m.judged)
-	t.shadow = s
-	s.try(func() (err error) {
-		t.decode, err = newDecoder(t.Header()["Content-Encoding"], func(p []byte) error { _, err := s.body.Write(p); return err })
+	t.shadow, t.candidate = newShadow(t.m, t.m.judged), t.m.newShadow()
+	t.read(func() (err error) {
+		t.decode, err = newDecoder(t.Header()["Content-Encoding"], t.judge)
 		return err
 	})
 }
@@ -107,10 +123,11 @@ func (t *tee) unjudged() bool { return t.status == http.StatusPartialContent }
 // report records what enforcing would have done.
 func (t *tee) report() {
 	if t.shadow != nil && t.ended {
-		if t.decode != nil && !t.shadow.ended {
-			t.shadow.try(t.decode.Close)
+		if t.decode != nil {
+			t.read(t.decode.Close)
 		}
 		t.shadow.close()
+		t.candidate.close()
 	}
 	t.m.recordReport(t)
 }
@@ -120,4 +137,5 @@ func (t *tee) release() {
 		t.decode.stop()
 	}
 	t.shadow.release()
+	t.candidate.release()
 }

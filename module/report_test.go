@@ -133,6 +133,35 @@ func TestCandidateRules(t *testing.T) {
 	})
 }
 
+// TestCandidateRulesInReportMode: there, too, and each set of rules to its own end.
+func TestCandidateRulesInReportMode(t *testing.T) {
+	for _, encoding := range []string{"", "gzip"} {
+		g := prepare(t)
+		g.write("rules/next.yaml", "minimize: 1\ncandidate: true\nlimit:\n  - {id: no-phones, to: support, block: [contact.phone]}\n")
+		head, body := jsonHead, someOrder
+		if encoding != "" {
+			head, body = head+"\nContent-Encoding: "+encoding, compressed(t, encoding, body)
+		}
+		b := newBackend(t, says(head, body))
+		site := strings.Replace(reportSite, "reverse_proxy {upstream}", "reverse_proxy {upstream} {\ntransport http {\ncompression off\n}\n}", 1)
+		if err := g.load(b.addr, "", site); err != nil {
+			t.Fatal(err)
+		}
+		refused := counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit")
+		minimized := counter(t, "caddy_minimize_would_messages_total", "report", outcomeMinimized)
+		if a := g.get("/api/orders"); a.body != body {
+			t.Errorf("got %+v", a)
+		}
+		eventually(t, func() bool {
+			return counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit") == refused+1 &&
+				counter(t, "caddy_minimize_would_messages_total", "report", outcomeMinimized) == minimized+1
+		})
+		eventually(t, func() bool {
+			return strings.Contains(g.read("audit.jsonl"), `"candidate":{"outcome":"refused","reason":"limit","rule":"no-phones"`)
+		})
+	}
+}
+
 // counter sums the series of a counter that have these label values among theirs.
 func counter(t *testing.T, name string, values ...string) float64 {
 	t.Helper()

@@ -32,22 +32,21 @@ func readable(r *http.Request) *http.Request {
 
 // asSent returns method and cleaned path as the client sent them, before any rewrite: rules name what clients see. What
 // upstreams commonly pass over, a slash at the end and ;parameters (RFC 3986 section 3.3), chooses no other rules.
-// ok is false where the path holds an encoded slash or a backslash: some upstreams read it as a separator and some do not,
-// so that nobody knows which rules it asks for.
+// ok is false where the path holds an encoded slash, a backslash or a dot step: some upstreams read them one way and some
+// another, so that nobody knows which rules it asks for.
 func asSent(r *http.Request) (method, cleaned string, ok bool) {
 	u := r.URL
 	method = r.Method
 	if original, rewritten := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); rewritten {
 		method, u = original.Method, original.URL
 	}
-	cleaned = path.Clean("/" + u.Path)
-	if strings.Contains(cleaned, ";") {
-		steps := strings.Split(cleaned, "/")
-		for i, step := range steps {
-			steps[i], _, _ = strings.Cut(step, ";")
+	steps := strings.Split(u.Path, "/")
+	for i, step := range steps {
+		if steps[i], _, _ = strings.Cut(step, ";"); steps[i] == "." || steps[i] == ".." {
+			return method, path.Clean("/" + u.Path), false
 		}
-		cleaned = path.Clean(strings.Join(steps, "/"))
 	}
+	cleaned = path.Clean("/" + strings.Join(steps, "/"))
 	escaped := u.EscapedPath()
 	for i := strings.IndexByte(escaped, '%'); i >= 0 && i+3 <= len(escaped); i++ {
 		if hex := escaped[i : i+3]; strings.EqualFold(hex, "%2F") || strings.EqualFold(hex, "%5C") {
@@ -55,4 +54,9 @@ func asSent(r *http.Request) (method, cleaned string, ok bool) {
 		}
 	}
 	return method, cleaned, !strings.Contains(u.Path, "\\")
+}
+
+// countable reports whether every reader counts the path's steps alike, so that one of them can name a data subject.
+func countable(r *http.Request) bool {
+	return !strings.Contains(r.URL.Path, "//") && !strings.Contains(r.URL.Path, ";")
 }

@@ -50,10 +50,16 @@ func (s *shadow) try(f func() error) {
 			s.m.h.logger.Error("panicking while a copy was judged", zap.String("decision", s.m.id), zap.ByteString("stack", debug.Stack()))
 		}
 	}()
-	if err := f(); err != nil {
-		s.ended = true
-		if refusal, ok := errors.AsType[*rules.Refusal](err); ok {
-			s.refusal = refusal
-		}
+	s.fail(f())
+}
+
+// fail ends the judging with an error, if there is one.
+func (s *shadow) fail(err error) {
+	if s == nil || s.ended || err == nil {
+		return
+	}
+	s.ended = true
+	if refusal, ok := errors.AsType[*rules.Refusal](err); ok {
+		s.refusal = refusal
 	}
 }

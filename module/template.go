@@ -234,17 +234,38 @@ func texts(value any) []string {
 	return []string{caddy.ToString(value)}
 }
 
-// flatten sets the scalars among claims by their dotted names.
-func flatten(to map[string]string, prefix string, claims map[string]any) {
-	for name, value := range claims {
-		switch v := value.(type) {
-		case map[string]any:
-			flatten(to, prefix+name+".", v)
-		case []any:
-		default:
-			if all := texts(v); len(all) == 1 {
-				to[prefix+name] = all[0]
-			}
-		}
+// flatten returns the scalars among claims by their dotted names. A name that two claims flatten to is left out: else one
+// that a user may edit could stand for one that the issuer vouches for.
+func flatten(claims map[string]any) map[string]string {
+	flat := make(map[string]string, len(claims))
+	for _, name := range flattenInto(flat, "", claims, nil) {
+		delete(flat, name)
 	}
+	return flat
+}
+
+// flattenInto adds to flat, and to out the names that are no scalars or were there before.
+func flattenInto(flat map[string]string, prefix string, claims map[string]any, out []string) []string {
+	for name, value := range claims {
+		name = prefix + name
+		if inner, ok := value.(map[string]any); ok {
+			out = flattenInto(flat, name+".", inner, out)
+			continue
+		}
+		_, twice := flat[name]
+		text, scalar := scalarText(value)
+		if twice || !scalar {
+			out = append(out, name)
+		}
+		flat[name] = text
+	}
+	return out
+}
+
+func scalarText(value any) (text string, ok bool) {
+	if _, list := value.([]any); list {
+		return "", false
+	}
+	all := texts(value)
+	return strings.Join(all, ""), len(all) == 1
 }

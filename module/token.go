@@ -95,11 +95,11 @@ func (c *JWT) provision(app *App, logger *zap.Logger) (*tokens, error) {
 		t.algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA}
 	}
 	if c.Key != "" {
-		keys, err := newFileKeys(c.Key, logger)
+		keys, err := newFileKeys(c.Key)
 		if err != nil {
 			return nil, err
 		}
-		app.watch(keys.refresh)
+		app.watch(keys)
 		t.keys = keys
 		return t, nil
 	}

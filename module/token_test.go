@@ -9,9 +9,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -244,10 +248,52 @@ func TestIssuerKeys(t *testing.T) {
 	}
 }
 
+// TestR14IssuerDown: under load, while nobody can fetch the issuer's keys, no token is taken as good and none for no token
+// at all; keys that are known stay, and what was down comes back by itself.
+func TestR14IssuerDown(t *testing.T) {
+	fetchPause = time.Millisecond
+	t.Cleanup(func() { fetchPause = 10 * time.Second })
+	i, forger := newIssuer(t), newIssuer(t)
+	i.down.Store(true)
+	g := start(t, newBackend(t, says(jsonHead, someOrder)).addr, "", i.site("jwks "+i.server.URL+"/keys"))
+	good := "Authorization: Bearer " + i.mint(nil)
+	forged := "Authorization: Bearer " + forger.sign(jose.SigningKey{Algorithm: jose.ES256, Key: forger.key}, i.claims(nil))
+	// load sends many requests of each kind at once, and wants these answers: a status, or a body with status 200.
+	load := func(when string, want map[string]string) {
+		t.Helper()
+		var workers sync.WaitGroup
+		for range 10 {
+			for header, want := range want {
+				workers.Go(func() {
+					var headers []string
+					if header != "" {
+						headers = []string{header}
+					}
+					a := g.get("/api/orders", headers...)
+					if got := fmt.Sprint(a.status); a.err != nil || got != want && a.body != want {
+						t.Errorf("%s: got %+v, want %s", when, a, want)
+					}
+				})
+			}
+		}
+		workers.Wait()
+	}
+	load("never up", map[string]string{good: "503", forged: "503", "": anonymousSees})
+	i.down.Store(false)
+	eventually(t, func() bool { return g.get("/api/orders", good).body == supportSees })
+	load("up", map[string]string{good: supportSees, forged: "401", "": anonymousSees})
+	i.down.Store(true)
+	i.key, i.id = forger.key, "k2"
+	fresh := "Authorization: Bearer " + i.mint(nil)
+	load("down again, with a new key", map[string]string{good: supportSees, fresh: "401", forged: "401", "": anonymousSees})
+	i.down.Store(false)
+	eventually(t, func() bool { return g.get("/api/orders", fresh).body == supportSees })
+	load("with the new key", map[string]string{fresh: supportSees, "": anonymousSees})
+}
+
 // TestKeyFileReloads: a key file is watched, and a broken one leaves the last good keys.
 func TestKeyFileReloads(t *testing.T) {
-	pollEvery = 5 * time.Millisecond
-	t.Cleanup(func() { pollEvery = time.Second })
+	fastPolls(t)
 	first, second := newIssuer(t), newIssuer(t)
 	second.server = first.server
 	g := prepare(t)
@@ -260,13 +306,68 @@ func TestKeyFileReloads(t *testing.T) {
 	if status(first) != 200 || status(second) != 401 {
 		t.Fatal("the key file does not count")
 	}
+	failures := counter(t, "caddy_minimize_rules_reload_failures_total")
+	broken := func() bool {
+		return counter(t, "caddy_minimize_rules_reload_failures_total") == failures && counter(t, "caddy_minimize_token_key_files_broken") == 1
+	}
+	failures++
 	g.write("keys.json", "broken")
-	time.Sleep(50 * time.Millisecond)
+	eventually(t, broken)
 	if status(first) != 200 {
 		t.Error("a broken key file took the good keys away")
 	}
+	failures++
+	if err := os.Remove(filepath.Join(g.dir, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, broken)
+	if status(first) != 200 {
+		t.Error("without the key file the good keys are gone")
+	}
+	if log := g.read("caddy.log"); strings.Count(log, "the changed key file does not load; the last good keys stay in force") != 2 {
+		t.Error("the log does not tell of a broken key file, each time once")
+	}
 	g.write("keys.json", string(second.keySet()))
 	eventually(t, func() bool { return status(second) == 200 && status(first) == 401 })
+	if n := counter(t, "caddy_minimize_token_key_files_broken"); n != 0 {
+		t.Errorf("the mended key file counts as broken")
+	}
+}
+
+// TestKeyFileSettles: half a key file, which may look whole, takes no key away.
+func TestKeyFileSettles(t *testing.T) {
+	first, second := newIssuer(t), newIssuer(t)
+	name := filepath.Join(t.TempDir(), "keys.pem")
+	write := func(content string) {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := first.pem() + second.pem()
+	write(whole)
+	k, err := newFileKeys(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, half := range []string{first.pem(), first.pem() + second.pem()[:100], first.pem()[:100] + second.pem(), ""} {
+		write(half)
+		if err := k.refresh(); err != nil || len(*k.keys.Load()) != 2 {
+			t.Errorf("a file in the making counts: %d keys, error %v", len(*k.keys.Load()), err)
+		}
+		if half != first.pem() {
+			if err := k.refresh(); err == nil || len(*k.keys.Load()) != 2 {
+				t.Errorf("a file that is cut counts: %d keys, error %v", len(*k.keys.Load()), err)
+			}
+			if err := k.refresh(); err != nil {
+				t.Error("the same error is told of twice")
+			}
+		}
+		write(whole)
+		k.refresh()
+		if err := k.refresh(); err != nil || k.failed != "" {
+			t.Error("the mended file is not taken")
+		}
+	}
 }
 
 func eventually(t *testing.T, f func() bool) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,7 +54,7 @@ type writer struct {
 	refusal   *rules.Refusal
 	cancel    context.CancelFunc // of the upstream's request
 	spent     time.Duration      // in the engine
-	blocked   time.Duration      // of it, writing to the client
+	blocked   time.Duration      // of it, writing to the client or judging by candidate rules
 }
 
 func newWriter(m *message, w http.ResponseWriter, method string, cancel context.CancelFunc) *writer {
@@ -204,9 +205,19 @@ func (w *writer) feed(p []byte) error {
 
 // judge gives the rewriter plain bytes.
 func (w *writer) judge(p []byte) error {
-	w.candidate.write(p)
+	w.beside(func() { w.candidate.write(p) })
 	_, err := w.body.Write(p)
 	return err
+}
+
+// beside has the candidate rules judge, in time that does not count.
+func (w *writer) beside(f func()) {
+	if w.candidate == nil {
+		return
+	}
+	start := time.Now()
+	f()
+	w.blocked += time.Since(start)
 }
 
 // sink takes what was judged. Header and length are written with its first bytes, never earlier.
@@ -231,13 +242,14 @@ func (w *writer) sink(p []byte, last bool) error {
 }
 
 // sendHeader writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.
+// Values are copied: handlers outside, such as `header`, change them in place, and some are shared by all answers.
 func (w *writer) sendHeader(length int64) {
 	to := w.w.Header()
 	for name, values := range w.clean {
 		if name == "Vary" {
-			values = append(to[name], values...)
+			values = slices.Concat(to[name], values)
 		}
-		to[name] = values
+		to[name] = slices.Clone(values)
 	}
 	if length >= 0 {
 		to["Content-Length"] = []string{strconv.FormatInt(length, 10)}
@@ -303,7 +315,7 @@ func (w *writer) close() {
 			return
 		}
 	}
-	w.candidate.close()
+	w.beside(w.candidate.close)
 	if err := w.body.Close(); err != nil {
 		w.failed(err)
 	}
