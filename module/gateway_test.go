@@ -3,7 +3,6 @@ package minimize
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -146,7 +144,7 @@ func (g *gateway) load(upstream, global, site string) error {
 		return err
 	}
 	err = caddy.Load(config, true)
-	if errors.Is(err, syscall.EADDRINUSE) { // by a program that came before us
+	if err != nil && strings.Contains(err.Error(), "address already in use") { // by a program that came before us
 		address := freeAddress(g.t)
 		g.url = g.url[:strings.LastIndex(g.url, ":")] + address[strings.LastIndex(address, ":"):]
 		return g.load(upstream, global, site)

@@ -205,6 +205,11 @@ func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
 	if !encoded {
 		return false
 	}
+	for _, label := range s.scope.Assigned(nil, []byte(text)) {
+		if s.withheld(label.Category) {
+			return true
+		}
+	}
 	for _, inner := range unwrapped(text) {
 		if s.found(inner, c) || slices.ContainsFunc(unwrapped(inner), func(t string) bool { return s.found(t, c) }) {
 			return true
@@ -240,11 +245,14 @@ func unwrapped(text string) []string {
 			inner = append(inner, s)
 		}
 	}
-	for _, coding := range base64Codings {
-		// Shorter ones are words; 12 characters are 9 bytes, too few for any check digit.
-		if trimmed := strings.TrimRight(text, "="); len(trimmed) >= 12 {
-			if b, err := coding.DecodeString(trimmed); err == nil {
-				inner = append(inner, string(b))
+	// A token or a signed cookie has parts.
+	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(".:;,|~!*'\"() ", r) }) {
+		for _, coding := range base64Codings {
+			// Shorter ones are words; 12 characters are 9 bytes, too few for any check digit.
+			if trimmed := strings.TrimRight(piece, "="); len(trimmed) >= 12 {
+				if b, err := coding.DecodeString(trimmed); err == nil {
+					inner = append(inner, string(b))
+				}
 			}
 		}
 	}

@@ -393,3 +393,18 @@ func TestTwoHandlers(t *testing.T) {
 		t.Errorf("got %+v", a)
 	}
 }
+
+// TestExtendedConnect: a WebSocket over HTTP/2 (RFC 8441) is a CONNECT, and reaches no inner handler.
+func TestExtendedConnect(t *testing.T) {
+	r := httptest.NewRequest(http.MethodConnect, "/api/ws", nil)
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+	r.Header[":protocol"] = []string{"websocket"}
+	w := httptest.NewRecorder()
+	err := newHandler(t, shopRules).ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+		t.Error("the request went on")
+		return nil
+	}))
+	if err != nil || w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("got status %d, error %v", w.Code, err)
+	}
+}

@@ -190,32 +190,13 @@ func (w *JSON) addReport(r *rules.Report) {
 	w.report.Dropped += r.Dropped
 }
 
-// strictestName returns the strictest decision about a name in a text, quoted before a colon or bare before an equals
-// sign, nil if all of them may stay. Text around documents, two of them in a row, a script's literal or a line of a log is
-// no JSON, but its names say as much.
+// strictestName returns the strictest decision about a name that a text gives a value to, nil if all of them may stay.
+// Text around documents, two of them in a row, a script's literal or a line of a log is no JSON, but its names say as much.
 func (w *JSON) strictestName(text []byte, table *rules.Table) (strictest *rules.Decision, of rules.CategoryID) {
-	for len(text) > 0 {
-		i := bytes.IndexAny(text, ":=")
-		if i < 0 {
-			break
-		}
-		before := bytes.TrimRight(text[:i], " \t\r\n")
-		name := bytes.TrimRight(before, `\"'`)
-		quoted, assigned := len(name) < len(before), text[i] == '='
-		text = text[i+1:]
-		if !quoted && !assigned {
-			continue // a colon alone is punctuation
-		}
-		if quoted {
-			name = name[bytes.LastIndexAny(name, `"'`)+1:]
-		} else {
-			name = name[bytes.LastIndexAny(name, " \t\r\n?&;#/,([{<>\"'=:")+1:]
-		}
-		meaning := w.scope.Name(name[max(0, len(name)-maxRemembered):])
-		if label := w.scope.Key(&meaning, nil); label != nil && !label.Silent {
-			if d := table.Decide(label.Category); d.Action > rules.Keep && !(label.Text && d.Action == rules.Mask) && (strictest == nil || d.Action > strictest.Action) {
-				strictest, of = d, label.Category
-			}
+	for _, label := range w.scope.Assigned(nil, text) {
+		d := table.Decide(label.Category)
+		if d.Action > rules.Keep && !(label.Text && d.Action == rules.Mask) && (strictest == nil || d.Action > strictest.Action) {
+			strictest, of = d, label.Category
 		}
 	}
 	return strictest, of
