@@ -133,6 +133,9 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 	for i := range d.Records {
 		b.addRecord(&d.Records[i])
 	}
+	for _, s := range d.Signed {
+		b.builder.spot(s).Signed = true
+	}
 	b.undeclared = b.undeclared || d.Undeclared == "strip"
 	switch {
 	case base:
@@ -244,6 +247,7 @@ func mergeSpots(spots []*Spot) *Spot {
 		}
 		merged.Facts = append(merged.Facts, s.Facts...)
 		merged.Paths = append(merged.Paths, s.Paths...)
+		merged.Signed = merged.Signed || s.Signed
 	}
 	return merged
 }

@@ -65,6 +65,7 @@ type Spot struct {
 	Label  *Label // by `at`; nil: none
 	Record int    // 1 + row in Records; 0: no record starts here
 	Facts  []Slot // where this value answers a question about the record it stands in
+	Signed bool   // what signs the body: nothing of it may change
 	Paths  []Slot // where such an answer stands inside: if this value is there twice, nobody can tell which one counts
 	record Selector
 }

@@ -5,11 +5,104 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v4"
 )
+
+// block is a fenced block of the README. The words behind its language say what it is: a file's name, or its part in
+// an example.
+type block struct {
+	line     int
+	language string
+	name     string
+	text     string
+}
+
+func readmeBlocks(t *testing.T) (blocks []block) {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open *block
+	for i, line := range strings.Split(string(readme), "\n") {
+		switch {
+		case open == nil && strings.HasPrefix(line, "```"):
+			language, name, _ := strings.Cut(strings.TrimPrefix(line, "```"), " ")
+			open = &block{line: i + 1, language: language, name: name}
+		case open != nil && line == "```":
+			blocks = append(blocks, *open)
+			open = nil
+		case open != nil:
+			open.text += line + "\n"
+		}
+	}
+	if open != nil {
+		t.Fatalf("README.md:%d: the block is not closed", open.line)
+	}
+	return blocks
+}
+
+// TestREADMELoads loads every example of the README: rule documents are written where its Caddyfiles look for them, and
+// those are provisioned as a whole.
+func TestREADMELoads(t *testing.T) {
+	dir, blocks := readmeDir(t), readmeBlocks(t)
+	for _, b := range blocks {
+		switch b.language {
+		case "caddyfile":
+			validate(t, filepath.Join(dir, "Caddyfile"), []byte(b.text))
+		case "yaml":
+			if err := yaml.Unmarshal([]byte(b.text), new(any)); err != nil {
+				t.Errorf("README.md:%d: %v", b.line, err)
+			}
+			if b.name == "" {
+				t.Errorf("README.md:%d: the block has no file name, so nothing loads it", b.line)
+			}
+		case "json":
+			if !json.Valid([]byte(b.text)) {
+				t.Errorf("README.md:%d: this is no JSON", b.line)
+			}
+		case "sh", "text", "": // nothing that loads
+		default:
+			t.Errorf("README.md:%d: %q blocks are not tested", b.line, b.language)
+		}
+	}
+}
+
+// readmeDir holds the files that the README's Caddyfiles name.
+func readmeDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, b := range readmeBlocks(t) {
+		if b.language != "yaml" {
+			continue
+		}
+		file := filepath.Join(dir, filepath.FromSlash(b.name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func readmeBlock(t *testing.T, language, name string) block {
+	t.Helper()
+	for _, b := range readmeBlocks(t) {
+		if b.language == language && b.name == name {
+			return b
+		}
+	}
+	t.Fatalf("the README has no block %q %q", language, name)
+	return block{}
+}
 
 // TestREADMEBeforeAndAfter asks the README's own gateway for the README's own order.
 func TestREADMEBeforeAndAfter(t *testing.T) {

@@ -86,6 +86,8 @@ type run struct {
 	skip      int              // depth of the container that is taken away; 0: none
 	skipHole  int
 
+	signed   bool // it holds its own signature
+	changed  bool // something of it did not go out as it came
 	calm     bool // nobody asks for what is not declared
 	hasWords bool
 	detects  bool

@@ -147,3 +147,17 @@ func TestWayToAFactTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestSigned: a signed body passes unchanged or not at all.
+func TestSigned(t *testing.T) {
+	s := scopeOf(t, nestedRules+"signed: [/sign]\n")
+	for in, ok := range map[string]bool{
+		`{"a":1,"sign":"x"}`: true, `{"phone":"13800138000","a":1}`: true, `{"phone":"13800138000","sign":"x"}`: false, `{"sign":"x","imei":"1"}`: false,
+	} {
+		got, _, err := rewrite(judgeFor(s, "reader"), Limits{}, in, 3)
+		var refusal *rules.Refusal
+		if refused := errors.As(err, &refusal) && refusal.Reason == rules.SignedBody; refused == ok || refused && len(got.body) > 0 {
+			t.Errorf("%s: %s, %v", in, got.body, err)
+		}
+	}
+}

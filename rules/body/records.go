@@ -45,6 +45,7 @@ func (w *JSON) begin(s *rules.Spot, fr *frame, around int32) int32 {
 
 // answer notes a value that answers questions about the innermost open record of their kind.
 func (w *JSON) answer(s *rules.Spot, at int32, start, end int, k kind) {
+	w.signed = w.signed || s.Signed
 	for _, question := range s.Paths {
 		if slot := w.slotOf(question, at); slot != nil {
 			if slot.passed {

@@ -181,6 +181,9 @@ func (w *JSON) emit(n, limit int, last bool) error {
 	if err != nil {
 		return err
 	}
+	if w.changed = w.changed || changed; w.changed && w.signed {
+		return &rules.Refusal{Reason: rules.SignedBody, Detail: "the body is signed, so it passes unchanged or not at all"}
+	}
 	p := w.held[:limit]
 	if changed {
 		p = w.out
