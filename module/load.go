@@ -21,28 +21,6 @@ type files struct {
 	hash  string
 }
 
-// watched says when content that is polled is to be loaded.
-type watched struct {
-	seen   string // at the last poll
-	taken  string // in force
-	failed string // did not load; "": what was seen last did
-}
-
-// due reports whether this content is new, and the same at two polls in a row: a file half written, cut where it still is
-// good YAML, may lack the limit that stands at its end.
-func (w *watched) due(hash string) bool {
-	settled := hash == w.seen
-	w.seen = hash
-	return settled && hash != w.failed && (hash != w.taken || w.failed != "")
-}
-
-// loaded remembers what became of it, so that a broken file is told of once.
-func (w *watched) loaded(hash string, err error) {
-	if w.failed = hash; err == nil {
-		w.taken, w.failed = hash, ""
-	}
-}
-
 type file struct {
 	name string
 	data []byte
