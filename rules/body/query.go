@@ -1,0 +1,172 @@
+package body
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// query rewrites the parameters of a URL or a form. What is stripped goes with its name, and what cannot be decoded could
+// be anything, so it goes too. What stands before the query and after it is a text to detectors.
+type query struct {
+	out     []byte
+	blank   bool // a name is withheld where there is no parameter to take away
+	refusal *rules.Refusal
+}
+
+// rewrite reports false if the text has no parameters after all.
+func (q *query) rewrite(w *JSON, text []byte, table *rules.Table) bool {
+	before, params, isURL := strings.Cut(string(text), "?")
+	if !isURL {
+		before, params = "", string(text)
+	}
+	params, fragment, hasFragment := strings.Cut(params, "#")
+	if !strings.ContainsAny(string(text), "=%") {
+		return false
+	}
+	q.blank = q.hides(w, before, table)
+	q.out = append(q.out, q.plain(w, before, table)...)
+	if params = q.params(w, params, table); isURL && params != "" {
+		q.out = append(q.out, '?')
+	}
+	q.out = append(q.out, params...)
+	if hasFragment {
+		q.out = append(append(q.out, '#'), q.params(w, fragment, table)...)
+	}
+	return true
+}
+
+// params rewrites what stands between ampersands, or semicolons as HTML 4 has it.
+func (q *query) params(w *JSON, params string, table *rules.Table) string {
+	var kept strings.Builder
+	for params != "" {
+		end := strings.IndexAny(params, "&;")
+		if end < 0 {
+			end = len(params)
+		}
+		if p, keep := q.param(w, params[:end], table); keep {
+			if kept.Len() > 0 {
+				kept.WriteByte('&')
+			}
+			kept.WriteString(p)
+		}
+		params = params[min(end+1, len(params)):]
+	}
+	return kept.String()
+}
+
+func (q *query) refuse(r *rules.Refusal) {
+	if q.refusal == nil {
+		q.refusal = r
+	}
+}
+
+// plain masks what detectors find in a part of a URL without names.
+func (q *query) plain(w *JSON, s string, table *rules.Table) string {
+	if decoded, err := url.PathUnescape(s); err == nil && decoded != s {
+		if masked := q.plain(w, decoded, table); masked != decoded {
+			return url.PathEscape(masked)
+		}
+		return s
+	}
+	var out []byte
+	from := 0
+	for _, hit := range w.scope.Detect(nil, []byte(s), 0) {
+		d := table.Decide(hit.Category)
+		q.block(w, d, hit.Category)
+		if d.Action != rules.Keep {
+			out = append(out, s[from:hit.Start]...)
+			out = d.Append(out, []byte(s[hit.Start:hit.End]))
+			from = hit.End
+		}
+	}
+	return string(out) + s[from:]
+}
+
+func (q *query) block(w *JSON, d *rules.Decision, c rules.CategoryID) {
+	if d.Action == rules.Block {
+		q.refuse(&rules.Refusal{Reason: d.Reason, Rule: d.Rule, Law: d.Law, Categories: []rules.Category{w.scope.Rules().Categories()[c].Name}})
+	}
+}
+
+// param rewrites one parameter. It reports false if it goes.
+func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
+	name, value, ok := strings.Cut(pair, "=")
+	if !ok {
+		return q.plain(w, pair, table), true
+	}
+	plainName, err := url.QueryUnescape(name)
+	if err != nil {
+		return "", false
+	}
+	plain, err := url.QueryUnescape(value)
+	if err != nil {
+		return "", false
+	}
+	meaning := w.scope.Name([]byte(plainName))
+	decision, whole, goes := q.judge(w, &meaning, plain, table)
+	switch {
+	case decision == nil:
+		return pair, true
+	case goes:
+		return "", false
+	case decision.Action == rules.Blank:
+		return name + "=", true
+	case decision.Action > rules.Blank:
+		return "", false
+	case whole:
+		return name + "=" + url.QueryEscape(string(decision.Append(nil, []byte(plain)))), true
+	}
+	return name + "=" + url.QueryEscape(q.plain(w, plain, table)), true
+}
+
+// judge returns the strictest decision about a parameter, nil if it stays. whole is whether it is about all of the value,
+// and goes whether nothing of the parameter can be shown.
+func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) (d *rules.Decision, whole, goes bool) {
+	lower := func(c rules.CategoryID, all bool) {
+		next := table.Decide(c)
+		q.block(w, next, c)
+		if next.Action != rules.Keep && (d == nil || next.Action > d.Action) {
+			d, whole = next, all
+		}
+	}
+	for _, c := range n.Data {
+		if next := table.Decide(c); next.Action != rules.Keep {
+			lower(c, true)
+			goes = true // a name cannot be masked in its place
+		}
+	}
+	label := w.scope.Key(n, nil)
+	switch {
+	case label != nil && label.Silent:
+		return d, whole, goes
+	case label != nil && !label.Text:
+		lower(label.Category, true)
+		return d, whole, goes
+	case label != nil && table.Decide(label.Category).Action >= rules.Blank:
+		lower(label.Category, true)
+	}
+	for _, hit := range w.scope.Detect(nil, []byte(value), n.Context) {
+		lower(hit.Category, hit.Start == 0 && hit.End == len(value))
+	}
+	if q.hides(w, value, table) {
+		d, goes = table.Decide(0), true
+	}
+	return d, whole, goes
+}
+
+// hides reports whether a part of a URL holds a withheld name in any of the ways it may be encoded.
+func (q *query) hides(w *JSON, part string, table *rules.Table) bool {
+	for range maxNested {
+		if d, _ := w.strictestName([]byte(part), table); d != nil {
+			return true
+		}
+		decoded, err := url.PathUnescape(part)
+		if err != nil || decoded == part {
+			break
+		}
+		part = decoded
+	}
+	return false
+}

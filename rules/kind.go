@@ -1,0 +1,243 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// kind is what all disclosures share that differ in nothing a rule asks for: which rules apply, and the decisions.
+type kind struct {
+	rules      *Ruleset
+	roles      []string
+	abroad     bool // outside home, or nobody knows where
+	recipient  bool // of an organisation: judged as that recipient
+	broken     bool
+	undeclared Action
+	issues     []Category
+	ended      int // 1 + row of the condition that a record is past its time; 0: no record has one
+	allow      []kindRule
+	limit      []kindRule
+	conditions []condition
+	fixed      []*Decision // by CategoryID; nil: depends on the record
+	detecting  bool
+	mayBlock   bool
+
+	mu     sync.RWMutex
+	tables map[Facts]*Table
+}
+
+// kindRule is a rule as far as one kind of disclosure is concerned by it.
+type kindRule struct {
+	*compiledRule
+	audience string // who of `to` the caller is, besides self and guardian; "" nobody
+	self     int    // 1 + row of conditions, where `to` names self; 0: it does not
+	guardian int
+	holds    answer // what `when` asks of the caller
+	record   []int  // rows of conditions that `when` asks of the record
+	lifted   bool   // of a limit: its unless is met
+}
+
+// Table holds a decision for every category.
+type Table struct{ decisions []Decision }
+
+// Decide returns the decision for a category. For 0, nothing known, it is keep, or strip where the undeclared is stripped.
+func (t *Table) Decide(c CategoryID) *Decision { return &t.decisions[c] }
+
+// maxTables bounds the tables of one kind; records whose facts are rarer than that are judged anew.
+const maxTables = 1024
+
+// Table returns the decisions for records with these facts.
+func (k *kind) Table(f Facts) *Table {
+	k.mu.RLock()
+	t := k.tables[f]
+	k.mu.RUnlock()
+	if t != nil {
+		return t
+	}
+	t = &Table{decisions: make([]Decision, len(k.rules.categories))}
+	for c := range t.decisions {
+		t.decisions[c] = k.decide(CategoryID(c), f)
+	}
+	k.mu.Lock()
+	if len(k.tables) < maxTables {
+		k.tables[f] = t
+	}
+	k.mu.Unlock()
+	return t
+}
+
+// AsksNothing reports whether every record is judged alike.
+func (k *kind) AsksNothing() bool { return len(k.conditions) == 0 }
+
+// KeepsAll reports whether everything stays as it is, whatever it is.
+func (k *kind) KeepsAll() bool {
+	return !slices.ContainsFunc(k.fixed, func(d *Decision) bool { return d == nil || d.Action != Keep })
+}
+
+// Fixed returns the decision for a category where it is the same for every record, or nil.
+func (k *kind) Fixed(c CategoryID) *Decision { return k.fixed[c] }
+
+// Detecting reports whether any detector's category may be anything but kept; if not, nothing needs detecting.
+func (k *kind) Detecting() bool { return k.detecting }
+
+// MayBlock reports whether any decision of this disclosure can be Block.
+func (k *kind) MayBlock() bool { return k.mayBlock }
+
+func newKind(s *Scope, d *Disclosure) *kind {
+	r := s.rules
+	k := &kind{
+		rules: r, roles: r.knownRoles(d), broken: s.broken,
+		abroad:    r.home != "" && !inside(r.home, d.Caller.Country),
+		recipient: d.Caller.Organisation != "",
+		issues:    slices.Clone(d.Issues),
+		tables:    map[Facts]*Table{},
+	}
+	if s.undeclared {
+		k.undeclared = Strip
+	}
+	if s.retains() {
+		k.ended = 1 + k.condition(condition{what: askEnded})
+	}
+	k.allow = k.applying(r.allow, d)
+	k.limit = k.applying(r.limit, d)
+	if k.abroad { // reading one's own is no transfer
+		k.caller(d, true, true)
+	}
+	k.fix(s)
+	return k
+}
+
+// applying picks the rules whose `to`, `from` and `for` can be this disclosure's.
+func (k *kind) applying(all []*compiledRule, d *Disclosure) []kindRule {
+	var list []kindRule
+	for _, c := range all {
+		if !c.purposeFits(d.Purpose) || len(c.From) > 0 { // a response has no sender that a rule could name
+			continue
+		}
+		rule := kindRule{compiledRule: c, holds: yes, lifted: c.Unless.met(d)}
+		for _, role := range k.roles {
+			if rule.audience == "" && hasWord(c.To, role) {
+				rule.audience = role
+			}
+		}
+		rule.self, rule.guardian = k.caller(d, hasWord(c.To, Self), hasWord(c.To, Guardian))
+		if rule.audience == "" && rule.self == 0 && rule.guardian == 0 {
+			continue
+		}
+		for _, t := range c.When {
+			if t.ofRecord() {
+				rule.record = append(rule.record, k.condition(k.rules.conditionOf(t)))
+			} else {
+				rule.holds = both(rule.holds, t.ask(d))
+			}
+		}
+		list = append(list, rule)
+	}
+	return list
+}
+
+// caller returns the conditions of being self and guardian, 1 + their rows; 0 where this caller can be neither.
+func (k *kind) caller(d *Disclosure, self, guardian bool) (int, int) {
+	var s, g int
+	if self && d.Caller.ID != "" {
+		s = 1 + k.condition(condition{what: askSelf})
+	}
+	if guardian && len(d.Caller.Guardian) > 0 {
+		g = 1 + k.condition(condition{what: askGuardian})
+	}
+	return s, g
+}
+
+// condition returns the row of a condition, adding it where it is new.
+func (k *kind) condition(c condition) int {
+	for i, have := range k.conditions {
+		if have.what == c.what && have.field == c.field && slices.Equal(have.want, c.want) {
+			return i
+		}
+	}
+	k.conditions = append(k.conditions, c)
+	return len(k.conditions) - 1
+}
+
+// conditionOf turns a test that asks the record into a condition.
+func (r *Ruleset) conditionOf(t Test) condition {
+	switch t.Claim {
+	case whenMinor:
+		return condition{what: askMinor, want: t.Want}
+	case whenCountry:
+		return condition{what: askCountry, want: t.Want}
+	}
+	field := slices.IndexFunc(r.fields, func(s Selector) bool { return slices.Equal(s, t.Field) })
+	return condition{what: askField, field: field, want: t.Want}
+}
+
+func (r *Rule) purposeFits(purpose string) bool { return len(r.For) == 0 || hasWord(r.For, purpose) }
+
+func hasWord(words []Word, name string) bool {
+	return slices.ContainsFunc(words, func(w Word) bool { return w.Name == name })
+}
+
+// both is the conjunction of two answers.
+func both(a, b answer) answer {
+	switch {
+	case a == no || b == no:
+		return no
+	case a == unknown || b == unknown:
+		return unknown
+	}
+	return yes
+}
+
+// either is the disjunction of two answers.
+func either(a, b answer) answer {
+	switch {
+	case a == yes || b == yes:
+		return yes
+	case a == unknown || b == unknown:
+		return unknown
+	}
+	return no
+}
+
+// fix finds what no record can change.
+func (k *kind) fix(s *Scope) {
+	table := k.Table(Facts{})
+	k.fixed = make([]*Decision, len(k.rules.categories))
+	k.mayBlock = k.abroad || k.recipient || k.broken
+	for c := range k.fixed {
+		if !k.asksRecord(CategoryID(c)) {
+			k.fixed[c] = table.Decide(CategoryID(c))
+		}
+	}
+	for _, rule := range slices.Concat(k.allow, k.limit) {
+		k.mayBlock = k.mayBlock || slices.ContainsFunc(rule.Acts, func(a Act) bool { return a.Action == Block })
+	}
+	for kind, c := range s.kinds {
+		if c != 0 && s.detectors&(1<<kind) != 0 && (k.fixed[c] == nil || k.fixed[c].Action != Keep) {
+			k.detecting = true
+		}
+	}
+}
+
+// asksRecord reports whether the decision for a category can differ between records.
+func (k *kind) asksRecord(c CategoryID) bool {
+	if c == 0 {
+		return false
+	}
+	if k.ended > 0 && k.rules.categories[c].Grade > General {
+		return true
+	}
+	if k.abroad && slices.ContainsFunc(k.conditions, func(c condition) bool { return c.what <= askGuardian }) {
+		return true
+	}
+	for _, rule := range slices.Concat(k.allow, k.limit) {
+		if _, named := rule.act(c); named && (len(rule.record) > 0 || rule.audience == "") {
+			return true
+		}
+	}
+	return false
+}
+
+// Role names the caller for metrics and audit: its declared roles, sorted and joined, or anonymous.
+func (k *kind) Role() string { return strings.Join(k.roles, "+") }
