@@ -70,7 +70,10 @@ func (f *finder) lonelyDot(i int) bool {
 	return false
 }
 
-// email judges whether the token at i is inside an address's local part (RFC 5321 atoms), and returns where the address
+// atSigns are the spellings of the sign in an address: plain, in a URL (RFC 3986 section 2.1), full-width.
+var atSigns = [...]string{"@", "%40", "＠"}
+
+// email judges whether what stands at i is inside an address's local part (RFC 5321 atoms), and returns where the address
 // ends. Each @ is looked at once.
 func (f *finder) email(i int) int {
 	if f.at < i {
@@ -79,7 +82,7 @@ func (f *finder) email(i int) int {
 	if i < f.local || !f.set.Has(email) {
 		return 0
 	}
-	end := domainEnd(f.text, f.at+1)
+	end := domainEnd(f.text, f.behindAt)
 	if end == 0 {
 		f.local = len(f.text) + 1
 		return 0
@@ -87,20 +90,53 @@ func (f *finder) email(i int) int {
 	return f.hit(max(f.local, f.done), end, email)
 }
 
+// nextAt looks for the next sign. Where each spelling stands next is kept, so that none is looked for twice.
 func (f *finder) nextAt(i int) {
-	at := bytes.IndexByte(f.text[i:], '@')
-	if at < 0 {
-		f.at, f.local = len(f.text), len(f.text)+1
-		return
+	first := f.at < 0
+	f.at, f.local = len(f.text), len(f.text)+1
+	for n, sign := range atSigns {
+		if first || f.ats[n] < i {
+			f.ats[n] = indexOf(f.text, i, sign)
+		}
+		if f.ats[n] < f.at {
+			f.at, f.behindAt = f.ats[n], f.ats[n]+len(sign)
+		}
 	}
-	f.at = i + at
-	f.local = f.at
-	for f.local > f.done && f.at-f.local < 64 && isLocal(f.text[f.local-1]) {
-		f.local--
+	if f.at < len(f.text) {
+		f.local = f.localStart()
 	}
-	if f.local == f.at {
-		f.local = len(f.text) + 1
+}
+
+// indexOf returns where a sign stands from i on, or the text's length. Most texts do not even have its first byte.
+func indexOf(text []byte, i int, sign string) int {
+	if at := bytes.IndexByte(text[i:], sign[0]); at >= 0 {
+		i += at
+		if at = bytes.Index(text[i:], []byte(sign)); at >= 0 {
+			return i + at
+		}
 	}
+	return len(text)
+}
+
+// localStart goes back from the sign to where the local part may start. It is no longer than 64 characters.
+func (f *finder) localStart() int {
+	start, i := len(f.text)+1, f.at
+	for range 64 {
+		if i <= f.done {
+			break
+		}
+		r, size := rune(f.text[i-1]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeLastRune(f.text[:i])
+		}
+		i -= size
+		if isLocal(narrow(r)) {
+			start = i
+		} else if hiddenAt(f.text[i:i+size], 0) == 0 {
+			break
+		}
+	}
+	return start
 }
 
 func isLocal(c byte) bool {
@@ -111,24 +147,33 @@ func isLocal(c byte) bool {
 // image@2x.png there is none.
 func domainEnd(text []byte, i int) (end int) {
 	start, labels := i, 0
+	var label [2]byte
+	length := 0
 	for i < len(text) && i-start <= 255 {
-		from := i
-		for i < len(text) && (classes[text[i]]&classWord != 0 || text[i] == '-') {
-			i++
-		}
-		if i == from {
+		hidden := hiddenAt(text, i)
+		if i += hidden; i >= len(text) {
 			break
 		}
-		if labels > 0 && i-from >= 2 && isLetter(text[from]) && isLetter(text[from+1]) {
-			end = i
+		r, size := rune(text[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(text[i:])
 		}
-		if labels++; labels == 1 && i-from == 2 && isDigit(text[from]) && text[from+1] == 'x' {
-			return 0
+		c := narrow(r)
+		switch {
+		case classes[c]&classWord != 0 || c == '-':
+			if length < len(label) {
+				label[length] = c
+			}
+			length++
+			if labels > 0 && length >= 2 && isLetter(label[0]) && isLetter(label[1]) {
+				end = i + size
+			}
+		case c == '.' && length > 0 && !(labels == 0 && length == 2 && isDigit(label[0]) && label[1] == 'x'):
+			labels, length = labels+1, 0
+		default:
+			return end
 		}
-		if i >= len(text) || text[i] != '.' {
-			break
-		}
-		i++
+		i += size
 	}
 	return end
 }

@@ -30,7 +30,7 @@ const (
 )
 
 // contexts are the words. Those that only mean something before a number in a text, not as the name of a field, stand
-// behind a bar.
+// behind a bar; those that only do as a name, behind a second one: created_at is a time, "reach me at" is none.
 var contexts = []struct {
 	about Context
 	words string
@@ -51,10 +51,10 @@ var contexts = []struct {
 	{aboutCardExpiry, "| exp expiry expires expirydate expirationdate validthru 有效期"},
 	{aboutVersion, "version ver versionname firmware build release oid sdk os 版本"},
 	{aboutThing, "orderno ordernumber orderid ordersn tradeno tradeid transactionid transactionno invoiceno invoicenumber trackingno " +
-		"trackingnumber waybillno parcelno flowno batchno barcode ean upc isbn gtin sku serial timestamp time date at amount price " +
+		"trackingnumber waybillno parcelno flowno batchno barcode ean upc isbn gtin sku serial timestamp time date amount price " +
 		"total quantity qty count size length duration hash checksum etag nonce sequence seq offset cursor " +
 		"订单号 运单号 单号 流水号 金额 价格 数量 时间 日期 条码 | order errorcode statuscode zipcode postalcode postcode areacode " +
-		"countrycode productcode itemcode promocode couponcode httpcode exitcode"},
+		"countrycode productcode itemcode promocode couponcode httpcode exitcode | at"},
 }
 
 var (
@@ -69,8 +69,9 @@ type word struct {
 
 func init() {
 	for row, c := range contexts {
-		names, onlyText, _ := strings.Cut(c.words, "|")
-		for _, w := range strings.Fields(names) {
+		names, more, _ := strings.Cut(c.words, "|")
+		onlyText, onlyName, _ := strings.Cut(more, "|")
+		for _, w := range strings.Fields(names + " " + onlyName) {
 			contextNames.Add(w, uint32(row))
 		}
 		for _, w := range strings.Fields(names + onlyText) {

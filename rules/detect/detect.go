@@ -31,7 +31,6 @@ const (
 	imei
 	imeisv
 	cardNumber
-	uscc
 	phone
 	socialSecurity
 	passport
@@ -47,6 +46,7 @@ const (
 	jwt
 	passwordHash
 	coordinate
+	uscc // open, so all else goes first
 	maxKind
 )
 
@@ -58,7 +58,6 @@ var Detectors = []Detector{
 	imei:             {Name: "imei", Category: "device.imei", alone: only(15), weak: true},
 	imeisv:           {Name: "imeisv", Category: "device.imei", named: only(16), about: aboutDevice},
 	cardNumber:       {Name: "card_number", Category: "card.number", alone: only(14, 15, 16, 17, 18, 19), named: only(13), about: aboutCard, weak: true},
-	uscc:             {Name: "uscc", Category: "business.registration", alone: only(18), weak: true},
 	phone:            {Name: "phone", Category: "contact.phone", alone: only(11, 13, 15), named: only(7, 8, 9, 10, 11, 12, 13, 14, 15), about: aboutPhone, weak: true},
 	socialSecurity:   {Name: "ssn.us", Category: "identity.social_security", named: only(9), about: aboutSocialSecurity},
 	passport:         {Name: "passport", Category: "identity.passport", named: only(7, 8, 9), about: aboutPassport},
@@ -74,6 +73,7 @@ var Detectors = []Detector{
 	jwt:              {Name: "jwt", Category: "auth.token"},
 	passwordHash:     {Name: "password_hash", Category: "auth.secret"},
 	coordinate:       {Name: "coordinate", Category: "location.precise"},
+	uscc:             {Name: "uscc", Category: "business.registration", alone: only(18), weak: true},
 }
 
 // AllNames returns the names of all detectors.

@@ -14,8 +14,8 @@ type Tokens []string
 // String returns the tokens, joined: two declared names with the same are the same name.
 func (t Tokens) String() string { return strings.Join(t, "") }
 
-// maxTokens bounds the work that one name can ask for. Of a longer name the last tokens count: there the noun stands.
-const maxTokens = 64
+// maxTokens bounds the work that one name can ask for. Of a longer name the first half of them and the last one count.
+const maxTokens = 128
 
 // Fold splits a name into its tokens: at separators, at camelCase, before and after digits; a Han character is a token of
 // its own, for Chinese is written without spaces.
@@ -34,7 +34,10 @@ func Fold(name []byte) Tokens {
 	if len(token) > 0 {
 		tokens = append(tokens, string(token))
 	}
-	return tokens[max(0, len(tokens)-maxTokens):]
+	if len(tokens) > maxTokens {
+		tokens = append(tokens[:maxTokens/2], tokens[len(tokens)-maxTokens/2:]...)
+	}
+	return tokens
 }
 
 // separator stands for any rune that is neither letter nor digit.
@@ -53,6 +56,8 @@ func visible(name []byte) []rune {
 		switch {
 		case unicode.IsLetter(r) && r != hangulFiller && r != hangulChoseong:
 			letters = append(letters, r)
+		case boxed(r) != 0:
+			letters = append(letters, boxed(r))
 		case unicode.IsDigit(r):
 			letters = append(letters, '0'+rune(digitValue(r)))
 		case unicode.In(r, unicode.Cf, unicode.Cc, unicode.Mn, unicode.Me), r == hangulFiller, r == hangulChoseong:
@@ -61,6 +66,17 @@ func visible(name []byte) []rune {
 		}
 	}
 	return letters
+}
+
+// boxed returns the letter that stands in a black circle or square, or is half of a flag, or 0: Unicode has no
+// compatibility form for those.
+func boxed(r rune) rune {
+	for _, a := range [...]rune{'🅐', '🅰', '🇦'} {
+		if r >= a && r < a+26 {
+			return 'a' + r - a
+		}
+	}
+	return 0
 }
 
 // The Hangul fillers are letters that show nothing.
@@ -113,10 +129,13 @@ func plain(r rune) rune {
 // lookAlikes are small letters that readers, or their capitals, take for Latin ones. Declared names are folded too, so a
 // name that is truly Cyrillic still equals itself.
 var lookAlikes = pairs(
-	"аaвbгrеeѕsіiјjкkмmнhоoрpсcтtуyхxԁdԍgԛqԝwһhӏlүyѵv" + // Cyrillic
-		"αaβbεeζzηhιiκkμmνnοoρpτtυyχx" + // Greek
-		"օoսuհh" + // Armenian
-		"ıiɑaɡgɪiłløođd", // Latin
+	"аaвbгrеeѕsіiјjкkмmнhоoрpсcтtуyхxԁdԍgԛqԝwһhӏlүyѵvпnиnҽeҿeѡwьbїiєeґr" + // Cyrillic
+		"αaβbεeζzηhιiκkμmνnοoρpτtυyχxγyσoωwςsϲcϳj" + // Greek
+		"օoսuհhոnռnցgգqզqւlյjքp" + // Armenian
+		"ıiɑaɡgɪiłløođdᴀaʙbᴄcᴅdᴇeꜰfɢgʜhᴊjᴋkʟlᴍmɴnᴏoᴘpꞯqʀrꜱsᴛtᴜuᴠvᴡwʏyᴢz" + // Latin, and its small capitals
+		"ɓbɖdɗdəeǝeɛeƒfɠgɦhħhɨiɩiʝjɉjƙkɫlɭlɱmŋnɲnɳnɵoƥpʠqɾrɽrʂsƭtʈtŧtʉuʋvⱳwƴyƶzʐzʑz" + // with a hook or a stroke
+		"ᥲaᥱeᥙuᥒnꓐBꓑPꓒdꓓDꓔTꓖGꓗKꓙJꓚCꓜZꓝFꓟMꓠNꓡLꓢSꓣRꓦVꓧHꓪWꓫXꓬYꓮAꓰEꓲIꓳOꓴU" + // Tai Le, Lisu
+		"ᎠDᎡRᎢTᎥiᎪAᎫJᎬEᎳWᎷMᎻHᏀGᏃZᏚSᏞLᏟCᏢPᏦKᏴBᏙVᏔWᏒR" + "ⲞoⲢpⲤcⲚnⲘmⲔkⲒiⲎhⲈeⲦtⲬxⲨyⲀaⲂb", // Cherokee, Coptic
 )
 
 func pairs(s string) map[rune]rune {
@@ -127,7 +146,7 @@ func pairs(s string) map[rune]rune {
 			odd = r
 			continue
 		}
-		m[odd], odd = r, 0
+		m[unicode.ToLower(odd)], odd = unicode.ToLower(r), 0
 	}
 	return m
 }
@@ -137,6 +156,9 @@ func pairs(s string) map[rune]rune {
 func digitValue(r rune) byte {
 	if r < utf8.RuneSelf {
 		return byte(r - '0')
+	}
+	if r >= '𝟎' && r <= '𝟿' {
+		return byte((r - '𝟎') % 10) // five alphabets of them, one behind the other
 	}
 	zero := r
 	for unicode.IsDigit(zero-1) && r-zero < 9 {

@@ -1,5 +1,7 @@
 package detect
 
+import "bytes"
+
 // maxLiteral is the longest number that is looked at; what rewrites bodies refuses longer ones.
 const maxLiteral = 1000
 
@@ -29,8 +31,12 @@ func hasExponent(literal []byte) bool {
 	return false
 }
 
-// integer writes the digits of a number's value, or returns 0 where it is negative, no integer, or longer than d.
-func integer(d *[maxDigits]byte, literal []byte) int {
+// integer writes the digits of a number, without its sign and its fraction, or returns 0 where none are left or they are
+// more than d holds. A phone number is one if somebody has put a minus before it or a half behind it.
+func integer(d *[maxDigits]byte, literal []byte) (n int) {
+	if len(literal) > 0 && literal[0] == '-' {
+		literal = literal[1:]
+	}
 	exponent, mantissa := 0, literal
 	for i, c := range literal {
 		if c|0x20 == 'e' {
@@ -38,39 +44,34 @@ func integer(d *[maxDigits]byte, literal []byte) int {
 			break
 		}
 	}
-	n, fraction, point := 0, 0, false
-	zeros := 0 // not written yet: they count only if a digit follows, or by the exponent
+	whole := bytes.IndexByte(mantissa, '.')
+	if whole < 0 {
+		whole = len(mantissa)
+	}
+	whole += exponent
 	for _, c := range mantissa {
 		switch {
 		case c == '.':
-			point = true
 			continue
-		case !isDigit(c):
-			return 0
-		case point:
-			fraction++
-		}
-		if c == '0' {
-			zeros++
-			continue
-		}
-		if n == 0 {
-			zeros = 0 // leading ones
-		}
-		if n+zeros+1 > maxDigits {
+		case !isDigit(c), n == maxDigits && whole > 0:
 			return 0
 		}
-		n += zeros // d holds zeros there already
-		zeros = 0
-		d[n] = c - '0'
+		if whole--; whole < 0 {
+			break
+		}
+		if n > 0 || c != '0' {
+			d[n] = c - '0'
+			n++
+		}
+	}
+	for ; n > 0 && whole > 0; whole-- {
+		if n == maxDigits {
+			return 0
+		}
+		d[n] = 0
 		n++
 	}
-	// The value is d × 10^(zeros - fraction + exponent).
-	more := zeros - fraction + exponent
-	if n == 0 || more < 0 || n+more > maxDigits {
-		return 0
-	}
-	return n + more
+	return n
 }
 
 // exponentOf reads an exponent; one beyond any number of digits is far beyond.

@@ -26,9 +26,11 @@ func TestNumber(t *testing.T) {
 		{"310104199003072515", "national_id.cn"},
 		{"89860012345678901238", "iccid"},
 		{"460001234567890", "imsi"},
-		{"-13800138000", ""},
-		{"13800138000.5", ""},
-		{"490154203237518.1", ""},
+		{"-13800138000", "phone"},
+		{"13800138000.5", "phone"},
+		{"-490154203237518", "imei"},
+		{"490154203237518.1", "imei"},
+		{"-128800.25", ""},
 		{"0", ""},
 		{"-0", ""},
 		{"1e400", ""},
@@ -92,8 +94,11 @@ func checkInteger(t *testing.T, literal string) {
 		got += string('0' + rune(v))
 	}
 	want := ""
-	if v, ok := new(big.Rat).SetString(literal); ok && v.IsInt() && v.Sign() > 0 && len(v.Num().String()) <= maxDigits {
-		want = v.Num().String()
+	if v, ok := new(big.Rat).SetString(literal); ok {
+		// Without its sign and its fraction.
+		if whole := new(big.Int).Quo(v.Num().Abs(v.Num()), v.Denom()).String(); whole != "0" && len(whole) <= maxDigits {
+			want = whole
+		}
 	}
 	if got != want {
 		t.Fatalf("%s is %s, want %s", literal, got, want)

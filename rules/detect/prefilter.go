@@ -10,7 +10,7 @@ import (
 const shortest = 4
 
 // MayHold reports whether a text may hold anything that a detector finds. It runs over every undeclared string of every
-// body, so it reads eight bytes at a time and asks for what all hits have in common: an @, three digits or colons, five
+// body, so it reads eight bytes at a time and asks for what all hits have in common: an @ or a percent sign, three digits or colons, five
 // dashes, or a digit beyond ASCII.
 func MayHold(text []byte, c Context) bool {
 	if len(text) < shortest {
@@ -51,19 +51,26 @@ func marksIn(text []byte) (digits uint64, other bool) {
 	for i := 0; i < last; i += 8 {
 		x := binary.LittleEndian.Uint64(text[i:])
 		counts += below(x^zeros, 11) >> 7
-		others |= below(x^ats, 1)
+		others |= below(x^ats, 1) | below(x^percents, 1)
 		wide |= x
 	}
 	// The last eight bytes, without those that were counted.
 	x := binary.LittleEndian.Uint64(text[last:]) >> (-len(text) & 7 * 8)
 	counts += below(x^zeros, 11) >> 7
-	others |= below(x^ats, 1)
+	others |= below(x^ats, 1) | below(x^percents, 1)
 	return sum(counts), others != 0 || (wide|x)&tops != 0 && mayBeWide(text)
 }
 
 func mayBeWide(text []byte) bool {
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
+		case c == 0xC2: // the raised digits of Latin-1, among signs that are common
+			if i+1 >= len(text) || text[i+1] == 0xB2 || text[i+1] == 0xB3 || text[i+1] == 0xB9 {
+				return true
+			}
+			i += 2
+		case c == 0xE2 && i+1 < len(text) && text[i+1] == 0x80: // dashes, quotation marks
+			i += 3
 		case classes[c] == classWide:
 			return true
 		case c >= 0xE0: // UTF-8 of three bytes, as Han characters are
@@ -76,10 +83,11 @@ func mayBeWide(text []byte) bool {
 }
 
 const (
-	ones  = 0x0101010101010101
-	tops  = 0x80 * ones
-	zeros = '0' * ones // x^zeros is below eleven for '0' to '9' and for ':'
-	ats   = '@' * ones
+	ones     = 0x0101010101010101
+	tops     = 0x80 * ones
+	zeros    = '0' * ones // x^zeros is below eleven for '0' to '9' and for ':'
+	ats      = '@' * ones
+	percents = '%' * ones // an @ in a URL is %40
 )
 
 // sum adds the bytes of x, each at most 127.

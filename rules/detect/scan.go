@@ -1,6 +1,9 @@
 package detect
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // Find appends what the set's detectors find in an unescaped UTF-8 text, in order, not overlapping. c is what the text's
 // name speaks of. It allocates nothing where dst has room.
@@ -21,9 +24,12 @@ type finder struct {
 	about Context
 	hits  []Hit
 	done  int // where the last hit ends
-	at    int // the next @ from here on
+	at    int // the next @ from here on, -1 before the first is looked for
 	local int // where what may be its local part starts
 	group group
+
+	behindAt int               // where the domain behind it starts
+	ats      [len(atSigns)]int // where each spelling of it stands next
 }
 
 // Classes of bytes. Those of letters and digits add up over a token.
@@ -51,8 +57,8 @@ var classes = func() (table [256]uint8) {
 		}
 	}
 	table['+'], table['$'], table[':'] = classPlus, classDollar, classColon
-	// The first bytes of all that Unicode calls a decimal digit, beyond ASCII. Han characters begin otherwise.
-	for _, c := range []byte{0xD9, 0xDB, 0xDF, 0xE0, 0xE1, 0xEA, 0xEF, 0xF0} {
+	// The first bytes of all that digitAt takes for a digit, beyond ASCII. Han characters begin otherwise.
+	for _, c := range []byte{0xC2, 0xE2, 0xD9, 0xDB, 0xDF, 0xE0, 0xE1, 0xEA, 0xEF, 0xF0} {
 		table[c] = classWide
 	}
 	return table
@@ -106,8 +112,8 @@ func (f *finder) token(i int) int {
 	}
 	switch {
 	case class == classDigit:
-		return f.number(i, 0)
-	case class&classDigit != 0 || end-i >= 2:
+		return f.number(i, 0, f.set)
+	case class&classDigit != 0 || end-i >= 2 || end < len(f.text) && f.text[end] >= utf8.RuneSelf:
 		return f.mixed(i, end)
 	}
 	return end
@@ -115,21 +121,51 @@ func (f *finder) token(i int) int {
 
 func (f *finder) wide(i int) int {
 	if _, size := digitAt(f.text, i); size > 0 {
-		return f.number(i, 0)
+		return f.number(i, 0, f.set)
 	}
-	_, size := utf8.DecodeRune(f.text[i:])
+	r, size := utf8.DecodeRune(f.text[i:])
+	if isLocal(narrow(r)) {
+		if to := f.email(i); to > 0 {
+			return to
+		}
+		if to := f.iban(i); to > 0 {
+			return to
+		}
+	}
 	return i + size
 }
 
-// number judges the digits at i, which no ASCII letter stands before unless it belongs to a word that speaks of more. It
-// takes the longest of the groups that start there.
-func (f *finder) number(i int, more Context) int {
+// number judges the digits at i, which no ASCII letter stands before unless it belongs to a word that speaks of more, or
+// the number is one of a set that letters do not change. Where all digits at i are no number of ours, those up to an
+// invisible character may be, or those up to a separator of another kind.
+func (f *finder) number(i int, more Context, set Set) int {
 	g := &f.group
-	next := g.read(f.text, i)
-	if g.n < 3 {
+	next := g.read(f.text, i, alike)
+	if g.n < 3 && g.piece == 0 {
 		return next
 	}
 	about := f.about | more | wordBefore(f.text[:i])
+	if to := f.judge(i, about, set); to > 0 {
+		return to
+	}
+	if g.piece > 0 {
+		next = g.read(f.text, i, apart)
+		if to := f.judge(i, about, set); to > 0 {
+			return to
+		}
+	}
+	if g.count > 0 && g.runs[0].upTo <= 4 {
+		g.read(f.text, i, unlike)
+		if to := f.judge(i, about, set); to > 0 {
+			return to
+		}
+	}
+	return next
+}
+
+// judge takes the longest of the groups that start at i, and returns where it ends, or 0.
+func (f *finder) judge(i int, about Context, set Set) int {
+	g := &f.group
 	for k := g.count - 1; k >= 0; k-- {
 		n, end := int(g.runs[k].upTo), int(g.runs[k].end)
 		if n == 17 {
@@ -137,16 +173,64 @@ func (f *finder) number(i int, more Context) int {
 				return f.hit(i, to, nationalIDCN)
 			}
 		}
-		if kind, ok := f.set.digits(g.values[:n], about); ok && f.border(end) && (stands[kind] || !f.joined(i, end)) {
-			return f.hit(i, end, kind)
+		whole := set
+		if k > 0 {
+			whole &^= 1 << uscc // it has no separators: a card and its expiry are as long
+		}
+		kind, ok := whole.digits(g.values[:n], about)
+		if !ok || !f.border(end) || !stands[kind] && !f.alone(i, end, k, kind, about) {
+			continue
+		}
+		start := i
+		if g.mark == ')' && i > f.done && f.text[i-1] == '(' {
+			start--
+		}
+		if kind == cardNumber {
+			end = f.track(end)
+		}
+		return f.hit(start, end, kind)
+	}
+	return 0
+}
+
+// alone reports whether a number up to its run k is no part of something else. Digits at once may have more behind a dash:
+// an extension, a date. Digits in groups may only if people write this kind so, and also if they stand between separators
+// that lists have.
+func (f *finder) alone(i, end, k int, kind Kind, about Context) bool {
+	before := i >= 2 && isTie(f.text[i-1]) && isDigit(f.text[i-2])
+	behind := end+1 < len(f.text) && isTie(f.text[end]) && isDigit(f.text[end+1])
+	if before && f.text[i-1] == '.' || behind && f.text[end] == '.' && !f.tenth(end) {
+		return false
+	}
+	if k == 0 || f.group.laidOut(k, kind) {
+		return true
+	}
+	return !before && !behind && (!f.group.listed() || about&Detectors[kind].about != 0)
+}
+
+// tenth reports whether a dot and one digit are all that follows, as in a number that was a float once: 13800138000.0.
+func (f *finder) tenth(i int) bool {
+	return f.border(i+2) && (i+3 >= len(f.text) || !isTie(f.text[i+2]) || !isDigit(f.text[i+3]))
+}
+
+// track returns where the track of a magnetic stripe ends that goes on behind a card's number: the holder's name, the
+// expiry and more (ISO/IEC 7813).
+func (f *finder) track(end int) int {
+	if end < len(f.text) && (f.text[end] == '^' || f.text[end] == '=') {
+		if n := bytes.IndexByte(f.text[end:min(len(f.text), end+longestTrack)], '?'); n > 0 {
+			return end + n
 		}
 	}
-	return next
+	return end
 }
+
+const longestTrack = 79
 
 // stands says which kinds are themselves even as a part of a longer number with dots or dashes; no other number passes
 // their checks by chance.
 var stands = [maxKind]bool{nationalIDCN: true, iccid: true}
+
+var standing = Set(0).Add(nationalIDCN).Add(iccid)
 
 // idWithX judges 17 digits that end at i, and the X that stands for a check value of ten.
 func (f *finder) idWithX(g *group, i int) (end int) {
@@ -164,12 +248,6 @@ func (f *finder) idWithX(g *group, i int) (end int) {
 // border reports whether no letter or digit follows.
 func (f *finder) border(end int) bool {
 	return end >= len(f.text) || classes[f.text[end]]&classWord == 0
-}
-
-// joined reports whether a dash or a dot ties the number to more digits: an order number, an amount.
-func (f *finder) joined(start, end int) bool {
-	return start >= 2 && isTie(f.text[start-1]) && isDigit(f.text[start-2]) ||
-		end+1 < len(f.text) && isTie(f.text[end]) && isDigit(f.text[end+1])
 }
 
 func isTie(c byte) bool { return c == '-' || c == '.' }

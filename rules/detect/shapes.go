@@ -1,6 +1,9 @@
 package detect
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // mixed judges a token of letters and digits, from i to end.
 func (f *finder) mixed(i, end int) int {
@@ -19,22 +22,40 @@ func (f *finder) mixed(i, end int) int {
 	case len(token) == 16 && f.set.Has(codiceFiscale) && isCodiceFiscale(token):
 		return f.hit(i, end, codiceFiscale)
 	case len(token) == 18 && onlyDigits(token[:17]):
-		return max(end, f.number(i, 0)) // it may end in X
-	case len(token) == 18 && f.set.Has(uscc) && isUSCC(token):
-		return f.hit(i, end, uscc)
+		return max(end, f.number(i, 0, f.set)) // it may end in X
 	case len(token) == 12 && f.set.Has(mac) && f.about&aboutMAC != 0 && isHex(token):
 		return f.hit(i, end, mac)
 	case (len(token) == 14 || len(token) == 15) && f.set.Has(meid) && isHex(token[:14]) && f.speaks(i)&aboutDevice != 0:
 		return f.hit(i, end, meid) // 3GPP2 S.R0048: 14 hexadecimal digits, sometimes with a check digit
 	case letters <= 2 && len(token) >= 7 && len(token) <= 9 && f.set.Has(passport) && onlyDigits(token[letters:]) && f.speaks(i)&aboutPassport != 0:
 		return f.hit(i, end, passport) // ICAO Doc 9303: up to nine characters; most are a letter or two and digits
-	case letters >= 3 && onlyDigits(token[letters:]):
-		// A word may stand at its number without a blank: tel13800138000. Other letters make it one longer number.
-		if about := wordBefore(f.text[:i+letters]); about != 0 {
-			return max(end, f.number(i+letters, about))
-		}
+	case f.numberBehind(i+letters, letters):
+		return max(end, f.done)
+	case len(token) == 18 && f.set.Has(uscc) && isUSCC(token):
+		return f.hit(i, end, uscc) // last, for it is open
 	}
 	return end
+}
+
+// numberBehind judges the number at i, behind some letters: tel13800138000, uid13800138000. One or two letters make most
+// numbers those of an order or a parcel.
+func (f *finder) numberBehind(i, letters int) bool {
+	if letters == 0 || i >= len(f.text) || !isDigit(f.text[i]) {
+		return false
+	}
+	before, set, about := f.done, f.set, Context(0)
+	switch {
+	case letters == 1 && i >= 2 && f.text[i-2] == '%' && f.text[i-1]|0x20 == 'b':
+		about = aboutCard // track 1 of a magnetic stripe (ISO/IEC 7813)
+	case letters >= 3:
+		about = wordBefore(f.text[:i])
+	case !onlyDigits(f.text[i:min(len(f.text), i+17)]) || i+17 >= len(f.text):
+		return false // too short for what letters do not change
+	default:
+		set &= standing
+	}
+	f.number(i, about, set)
+	return f.done > before
 }
 
 // longestToken is a word and the longest number behind it.
@@ -82,27 +103,35 @@ func digitsIn(s []byte) (n int) {
 	return n
 }
 
-// iban judges an International Bank Account Number: ISO 13616, written at once or in groups.
+// iban judges an International Bank Account Number: ISO 13616, written at once or in groups, in any width.
 func (f *finder) iban(i int) int {
-	if !f.set.Has(iban) || i+15 > len(f.text) || !isDigit(f.text[i+2]) || !isDigit(f.text[i+3]) {
+	if !f.set.Has(iban) || i+15 > len(f.text) || isPlain(f.text[i+2]) && isPlain(f.text[i+1]) && !isDigit(f.text[i+2]) && markOf(rune(f.text[i+2])) == 0 {
 		return 0
 	}
-	want := ibanLength(f.text[i], f.text[i+1])
 	var s [34]byte
-	n, at := 0, i
-	for n < want && at < len(f.text) {
-		c := f.text[at]
+	n, want, gap, at := 0, len(s), 0, i
+	for n < want && at < len(f.text) && gap <= 3 {
+		at += hiddenAt(f.text, at)
+		r, size := utf8.DecodeRune(f.text[at:])
+		c := narrow(r)
+		if v, digit := digitAt(f.text, at); digit > 0 {
+			c = '0' + v
+		}
 		switch {
 		case classes[c]&classWord != 0:
+			if n < 4 && isLetter(c) != (n < 2) {
+				return 0
+			}
 			s[n] = c
-			n++
-		case c == ' ' || c == '-':
-		case c == 0xC2 && at+1 < len(f.text) && f.text[at+1] == 0xA0: // no-break space
-			at++
+			n, gap = n+1, 0
+		case n >= 2 && markOf(r) != 0:
+			gap++
 		default:
 			return 0
 		}
-		at++
+		if at += size; n == 2 && gap == 0 {
+			want = ibanLength(s[0], s[1])
+		}
 	}
 	if want == 0 || n < want || !f.border(at) || digitsIn(s[:n]) < 3 || !mod97(s[:n]) {
 		return 0
