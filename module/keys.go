@@ -182,27 +182,25 @@ func newRemoteKeys(issuer, url string, logger *zap.Logger) *remoteKeys {
 // find waits for a fetch only where no known key fits.
 func (k *remoteKeys) find(r *http.Request, id string) ([]jose.JSONWebKey, error) {
 	found, running := k.look(id)
-	if len(found) > 0 || running == nil {
-		return k.answer(found)
+	if len(found) == 0 && running != nil {
+		select {
+		case <-running:
+		case <-r.Context().Done():
+			return nil, errKeysUnavailable
+		}
 	}
-	select {
-	case <-running:
-	case <-r.Context().Done():
-		return nil, errKeysUnavailable
-	}
-	found, _ = k.look(id)
-	return k.answer(found)
+	return k.known(id)
 }
 
 func (k *remoteKeys) generation() uint64 { return k.fetches.Load() }
 
-func (k *remoteKeys) answer(found []jose.JSONWebKey) ([]jose.JSONWebKey, error) {
+func (k *remoteKeys) known(id string) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.fetched.IsZero() {
 		return nil, errKeysUnavailable
 	}
-	return found, nil
+	return matching(k.keys, id), nil
 }
 
 // look returns the keys that fit, and the fetch that is under way. It starts one where that may help.
