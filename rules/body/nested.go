@@ -35,7 +35,7 @@ func nestingOf(s []byte) nesting {
 		return nestedNames
 	case assigns, bytes.IndexByte(s, '%') >= 0 && bytes.IndexByte(s, '/') >= 0:
 		return nestedQuery
-	case bytes.IndexByte(s, ':') > 0 && bytes.ContainsAny(s, `"'`):
+	case bytes.IndexByte(s, ':') > 0 && (bytes.IndexByte(s, '"') >= 0 || bytes.IndexByte(s, '\'') >= 0):
 		return nestedNames
 	}
 	return flat
