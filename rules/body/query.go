@@ -104,7 +104,7 @@ func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	meaning := w.scope.Name([]byte(plainName))
+	meaning := w.scope.Name([]byte(plainName[max(0, len(plainName)-maxRemembered):])) // its noun stands at its end
 	decision, whole, goes := q.judge(w, &meaning, plain, table)
 	switch {
 	case decision == nil:
