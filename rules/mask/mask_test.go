@@ -189,7 +189,11 @@ func check(t *testing.T, name, value string) {
 	if !utf8.ValidString(got) || got == "" {
 		t.Fatalf("%s of %q: %q", name, value, got)
 	}
-	if most, ok := shows[name]; ok && got != "null" && letters(got) > most {
+	shown := got
+	if name == "year" { // these stand between a date's parts and say nothing
+		shown = strings.NewReplacer("T", "", "Z", "", "年", "", "月", "", "日", "", "时", "", "分", "", "秒", "").Replace(got)
+	}
+	if most, ok := shows[name]; ok && got != "null" && letters(shown) > most {
 		t.Fatalf("%s of %q shows %q", name, value, got)
 	}
 	if local, _, ok := strings.Cut(got, "@"); name == "email" && ok && letters(local) > 1 {
