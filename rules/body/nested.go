@@ -2,6 +2,7 @@ package body
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -30,6 +31,9 @@ func nestingOf(s []byte) nesting {
 			return nestedJSON
 		}
 	}
+	if !marked(s) {
+		return flat
+	}
 	switch assigns := bytes.IndexByte(s, '=') > 0; {
 	case assigns && bytes.ContainsAny(s, " \t\r\n<>\""):
 		return nestedNames
@@ -40,6 +44,27 @@ func nestingOf(s []byte) nesting {
 	}
 	return flat
 }
+
+// marked reports whether a text holds what names cannot be assigned or encoded without: an equals sign, a percent sign or
+// a quote. Nearly no text does, so it looks at eight bytes at a time.
+func marked(s []byte) bool {
+	for len(s) >= 8 {
+		x := binary.LittleEndian.Uint64(s)
+		if zeroByte(x^('='*lows))|zeroByte(x^('%'*lows))|zeroByte(x^('"'*lows))|zeroByte(x^('\''*lows)) != 0 {
+			return true
+		}
+		s = s[8:]
+	}
+	for _, c := range s {
+		if c == '=' || c == '%' || c == '"' || c == '\'' {
+			return true
+		}
+	}
+	return false
+}
+
+// zeroByte is not zero if some byte of x is (Hacker's Delight, 6-1).
+func zeroByte(x uint64) uint64 { return (x - lows) &^ x & highs }
 
 // giantNesting tells by its start what a giant string, as it stands behind its quote, may hold.
 func giantNesting(raw []byte) nesting {
