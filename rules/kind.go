@@ -21,6 +21,7 @@ type kind struct {
 	conditions []condition
 	fixed      []*Decision // by CategoryID; nil: depends on the record
 	detecting  bool
+	keepsAll   bool
 	mayBlock   bool
 
 	mu     sync.RWMutex
@@ -71,9 +72,7 @@ func (k *kind) Table(f Facts) *Table {
 func (k *kind) AsksNothing() bool { return len(k.conditions) == 0 }
 
 // KeepsAll reports whether everything stays as it is, whatever it is.
-func (k *kind) KeepsAll() bool {
-	return !slices.ContainsFunc(k.fixed, func(d *Decision) bool { return d == nil || d.Action != Keep })
-}
+func (k *kind) KeepsAll() bool { return k.keepsAll }
 
 // Fixed returns the decision for a category where it is the same for every record, or nil.
 func (k *kind) Fixed(c CategoryID) *Decision { return k.fixed[c] }
@@ -210,6 +209,7 @@ func (k *kind) fix(s *Scope) {
 			k.fixed[c] = table.Decide(CategoryID(c))
 		}
 	}
+	k.keepsAll = !slices.ContainsFunc(k.fixed, func(d *Decision) bool { return d == nil || d.Action != Keep })
 	for _, rule := range slices.Concat(k.allow, k.limit) {
 		k.mayBlock = k.mayBlock || slices.ContainsFunc(rule.Acts, func(a Act) bool { return a.Action == Block })
 	}
