@@ -188,11 +188,11 @@ type Hit struct {
 
 // Detect appends what detectors find in an unescaped string, in order, not overlapping.
 func (s *Scope) Detect(dst []Hit, text []byte, c detect.Context) []Hit {
-	if !detect.MayHold(text, c) {
+	if s.detectors == 0 || !detect.MayHold(text, c) {
 		return dst
 	}
 	found := hits.Get().(*[]detect.Hit)
-	*found = s.detectors.Find((*found)[:0], text, c)
+	*found = s.detectors.FindHeld((*found)[:0], text, c)
 	for _, h := range *found {
 		if id := s.kinds[h.Kind]; id != 0 {
 			dst = append(dst, Hit{h.Start, h.End, id})

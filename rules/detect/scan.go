@@ -11,6 +11,11 @@ func (s Set) Find(dst []Hit, text []byte, c Context) []Hit {
 	if s == 0 || !MayHold(text, c) {
 		return dst
 	}
+	return s.FindHeld(dst, text, c)
+}
+
+// FindHeld is Find for a text of which MayHold is known to be true.
+func (s Set) FindHeld(dst []Hit, text []byte, c Context) []Hit {
 	f := finder{set: s, text: text, about: c, hits: dst, at: -1}
 	f.scan()
 	return f.hits
