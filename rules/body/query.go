@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// query rewrites the parameters of a URL or a form. What is stripped goes with its name, and what cannot be decoded could
-// be anything, so it goes too. What stands before the query and after it is a text to detectors.
+// query rewrites the parameters of a URL or a form. What is stripped goes with its name. What stands before the query
+// and after it is a text to detectors.
 type query struct {
 	out     []byte
 	blank   bool // a name is withheld where there is no parameter to take away
@@ -27,10 +27,11 @@ func (q *query) rewrite(w *JSON, text []byte, table *rules.Table) bool {
 	}
 	q.blank = q.hides(w, before, table)
 	q.out = append(q.out, q.plain(w, before, table)...)
-	if params = q.params(w, params, table); isURL && params != "" {
+	kept := q.params(w, params, table)
+	if isURL && (kept != "" || params == "") {
 		q.out = append(q.out, '?')
 	}
-	q.out = append(q.out, params...)
+	q.out = append(q.out, kept...)
 	if hasFragment {
 		q.out = append(append(q.out, '#'), q.params(w, fragment, table)...)
 	}
@@ -40,20 +41,24 @@ func (q *query) rewrite(w *JSON, text []byte, table *rules.Table) bool {
 // params rewrites what stands between ampersands, or semicolons as HTML 4 has it.
 func (q *query) params(w *JSON, params string, table *rules.Table) string {
 	var kept strings.Builder
-	for params != "" {
+	separator, first := byte(0), true
+	for {
 		end := strings.IndexAny(params, "&;")
 		if end < 0 {
 			end = len(params)
 		}
 		if p, keep := q.param(w, params[:end], table); keep {
-			if kept.Len() > 0 {
-				kept.WriteByte('&')
+			if !first {
+				kept.WriteByte(separator)
 			}
 			kept.WriteString(p)
+			first = false
 		}
-		params = params[min(end+1, len(params)):]
+		if end == len(params) {
+			return kept.String()
+		}
+		separator, params = params[end], params[end+1:]
 	}
-	return kept.String()
 }
 
 func (q *query) refuse(r *rules.Refusal) {
@@ -62,14 +67,23 @@ func (q *query) refuse(r *rules.Refusal) {
 	}
 }
 
-// plain masks what detectors find in a part of a URL without names.
+// plain masks what detectors find in a part of a URL without names, as it stands or encoded.
 func (q *query) plain(w *JSON, s string, table *rules.Table) string {
-	if decoded, err := url.PathUnescape(s); err == nil && decoded != s {
-		if masked := q.plain(w, decoded, table); masked != decoded {
+	once := s
+	for range maxNested {
+		next := decoded(once)
+		if next == once {
+			break
+		}
+		once = next
+		if masked := q.masked(w, once, table); masked != once {
 			return url.PathEscape(masked)
 		}
-		return s
 	}
+	return q.masked(w, s, table)
+}
+
+func (q *query) masked(w *JSON, s string, table *rules.Table) string {
 	var out []byte
 	from := 0
 	for _, hit := range w.scope.Detect(nil, []byte(s), 0) {
@@ -96,14 +110,7 @@ func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 	if !ok {
 		return q.plain(w, pair, table), true
 	}
-	plainName, err := url.QueryUnescape(name)
-	if err != nil {
-		return "", false
-	}
-	plain, err := url.QueryUnescape(value)
-	if err != nil {
-		return "", false
-	}
+	plainName, plain := decoded(name), decoded(value)
 	meaning := w.scope.Name([]byte(plainName[max(0, len(plainName)-maxRemembered):])) // its noun stands at its end
 	decision, whole, goes := q.judge(w, &meaning, plain, table)
 	switch {
@@ -119,6 +126,29 @@ func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 		return name + "=" + url.QueryEscape(string(decision.Append(nil, []byte(plain)))), true
 	}
 	return name + "=" + url.QueryEscape(q.plain(w, plain, table)), true
+}
+
+// decoded undoes what is percent-encoded, and leaves alone what only looks so, as lenient readers do.
+func decoded(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if i+3 <= len(s) {
+			if plain, err := url.QueryUnescape(s[i : i+3]); s[i] == '%' && err == nil {
+				b.WriteString(plain)
+				i += 2
+				continue
+			}
+		}
+		if s[i] == '+' {
+			b.WriteByte(' ')
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // judge returns the strictest decision about a parameter, nil if it stays. whole is whether it is about all of the value,
@@ -162,11 +192,11 @@ func (q *query) hides(w *JSON, part string, table *rules.Table) bool {
 		if d, _ := w.strictestName([]byte(part), table); d != nil {
 			return true
 		}
-		decoded, err := url.PathUnescape(part)
-		if err != nil || decoded == part {
+		plain := decoded(part)
+		if plain == part {
 			break
 		}
-		part = decoded
+		part = plain
 	}
 	return false
 }
