@@ -22,12 +22,6 @@ var actionNames = [ActionCount]string{"keep", "mask", "pseudonymize", "blank", "
 
 func (a Action) String() string { return nameOf(actionNames[:], int(a)) }
 
-// ParseAction reads an action's name.
-func ParseAction(s string) (Action, error) {
-	i, err := parseName(actionNames[:], s, "action")
-	return Action(i), err
-}
-
 // Grade is how harmful a leak is.
 type Grade uint8
 

@@ -223,7 +223,7 @@ func (c *compiler) compileScopes() {
 	for _, d := range c.documents {
 		for _, w := range d.Values {
 			if _, ok := detect.ParseName(w.Name); !ok {
-				c.errorf(w.Pos, "detector %s is not known: one of %s", w.Name, strings.Join(detectorNames(), ", "))
+				c.errorf(w.Pos, "detector %s is not known: one of %s", w.Name, strings.Join(detect.AllNames(), ", "))
 			}
 		}
 	}
@@ -239,14 +239,6 @@ func (c *compiler) compileScopes() {
 			c.errorf(d.Pos, "%v", err)
 		}
 	}
-}
-
-func detectorNames() []string {
-	names := make([]string, len(detect.Detectors))
-	for i, d := range detect.Detectors {
-		names[i] = d.Name
-	}
-	return names
 }
 
 // Scope returns what the documents say that hold for a request: its method, and its cleaned path as the client sent it.

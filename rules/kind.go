@@ -2,7 +2,6 @@ package rules
 
 import (
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -238,6 +237,3 @@ func (k *kind) asksRecord(c CategoryID) bool {
 	}
 	return false
 }
-
-// Role names the caller for metrics and audit: its declared roles, sorted and joined, or anonymous.
-func (k *kind) Role() string { return strings.Join(k.roles, "+") }

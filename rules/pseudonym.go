@@ -56,7 +56,7 @@ func validKeyID(id string) bool {
 }
 
 // Append appends the token of a value: the same for the same audience, category and value under one key, and telling
-// nothing between different ones (RFC 2104 HMAC over length-separated parts). It reads hm1_<key id>_<26 characters>.
+// nothing between different ones (RFC 2104 HMAC over parts with a zero byte between). It reads hm1_<key id>_<26 characters>.
 func (k *KeyRing) Append(dst []byte, audience string, category Category, value []byte) []byte {
 	mac := k.macs.Get().(hash.Hash)
 	defer k.macs.Put(mac)

@@ -135,9 +135,6 @@ func (s *Scope) retains() bool {
 	return slices.ContainsFunc(s.records, func(r *Record) bool { return r.Retain != "" })
 }
 
-// Undeclared reports whether values that no place, name or detector knows are stripped.
-func (s *Scope) Undeclared() bool { return s.undeclared }
-
 // Name looks a member name up, unescaped. It is slow: callers remember the answer for the scope's life, boundedly.
 func (s *Scope) Name(unescaped []byte) Name {
 	tokens := detect.Fold(unescaped)
