@@ -233,7 +233,7 @@ func (s *suite) check(n *yaml.Node, f *fixture) {
 		Position: rules.Response,
 		Caller: rules.Caller{
 			ID: f.Caller.ID, Roles: f.Caller.Roles, Organisation: f.Caller.Organisation, Country: f.Caller.Country,
-			Guardian: f.Caller.Guardian, Case: f.Caller.Case, Claims: map[string]string{},
+			Guardian: f.Caller.Guardian, CaseID: f.Caller.Case, Claims: map[string]string{},
 		},
 		Purpose: f.Purpose, Subject: f.Subject, Download: f.Download, Time: s.time(n, f.Time),
 	}

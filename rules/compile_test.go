@@ -241,7 +241,8 @@ limit:
 	for country, want := range map[string]Action{"CN": Strip, "DE": Keep, "China": Strip, "cn": Strip, "": Strip} {
 		values := make([]Value, j.Scope().SlotCount())
 		values[slotCountry] = Value{Known, []byte(country)}
-		if have := j.Table(j.Facts(0, values)).Decide(r.ID("contact.phone")).Action; have != want {
+		p := j.Begin(0, values)
+		if have := j.Table(j.Complete(&p, nil, 0)).Decide(r.ID("contact.phone")).Action; have != want {
 			t.Errorf("%q: %v, want %v", country, have, want)
 		}
 	}
@@ -267,7 +268,7 @@ func judged(t *testing.T, d *Disclosure, text string) func(c Category) *Decision
 	d.Purpose, d.Caller.Roles = "p", []string{"a"}
 	j := r.Scope("GET", "/").Judge(d)
 	return func(c Category) *Decision {
-		return j.Table(j.Facts(0, make([]Value, j.Scope().SlotCount()))).Decide(r.ID(c))
+		return j.Table(j.UnknownFacts()).Decide(r.ID(c))
 	}
 }
 

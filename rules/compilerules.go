@@ -11,6 +11,7 @@ import (
 // compiledRule is a rule with its action for every category.
 type compiledRule struct {
 	*Rule
+	level Level    // of the consent that it, or its unless, asks for
 	acts  []Action // by CategoryID
 	named []bool
 	masks []ownMask // longest category first
@@ -40,7 +41,7 @@ func (r *compiledRule) limitReason() Reason {
 	return Limited
 }
 
-// met reports whether what lifts a limit is there. Consents and cases have no store yet, so they lift nothing.
+// met reports whether what lifts a limit is there, whosever data it is.
 func (u *Unless) met(d *Disclosure) bool {
 	return u != nil && (hasWord(u.Purpose, d.Purpose) || d.Caller.Organisation != "" && hasWord(u.Organisation, d.Caller.Organisation))
 }
@@ -78,6 +79,14 @@ func (c *compiler) compileRule(r *Rule, limit bool) *compiledRule {
 		}
 	}
 	compiled := &compiledRule{Rule: r, acts: make([]Action, len(c.categories)), named: make([]bool, len(c.categories))}
+	switch {
+	case r.Consent != "":
+		compiled.level, _ = ParseLevel(r.Consent)
+	case r.Basis == basisConsent:
+		compiled.level = LevelGeneral
+	case r.Unless != nil && r.Unless.Consent != "":
+		compiled.level, _ = ParseLevel(r.Unless.Consent)
+	}
 	c.compileActs(compiled, limit)
 	c.compileMasks(compiled)
 	return compiled

@@ -116,7 +116,7 @@ func (k *kind) permit(id CategoryID, f Facts) Decision {
 			}
 			continue
 		}
-		if missing := k.missing(rule, info.Grade, f); missing != Permitted {
+		if missing := k.missing(rule, action, info, f); missing != Permitted {
 			if !permitted && (d.Rule == "" || rule.ID < d.Rule) {
 				d.Reason, d.Rule = missing, rule.ID
 			}
@@ -153,20 +153,45 @@ func (k *kind) when(rule *kindRule, f Facts) answer {
 	return a
 }
 
-// missing returns the first condition that an allow lacks, or Permitted. Cases and consents have no store yet, so no
-// rule that asks for one permits anything.
-func (k *kind) missing(rule *kindRule, grade Grade, f Facts) Reason {
+// missing returns the first reason, in their order, why an allow does not hold for a category, or Permitted. What leaves
+// nothing of a value needs neither a consent nor a basis.
+func (k *kind) missing(rule *kindRule, action Action, info *CategoryInfo, f Facts) Reason {
 	switch {
-	case k.ended > 0 && grade > General && rule.Basis != "legal_obligation" && f.get(k.ended-1) != no:
-		return Ended
-	case rule.Case != "":
-		return CaseMissing
-	case rule.Consent != "":
-		return ConsentMissing
 	case k.when(rule, f) != yes:
 		return NoRule
+	case rule.inCase > 0 && f.get(rule.inCase-1) != yes:
+		return k.or(f, CaseMissing)
+	case action >= Blank:
+		return Permitted
+	case rule.accepted > 0 && f.get(rule.accepted-1) != yes:
+		return k.or(f, PolicyVersion)
+	case rule.level > LevelNone:
+		if lacks := f.consented(info.Name, rule.level, max(rule.Since, k.since)); lacks != Permitted {
+			return lacks
+		}
+	case rule.Basis == basisLaw:
+	case k.restricted > 0 && f.get(k.restricted-1) != no, rule.Basis == basisLegitimate && k.objected > 0 && f.get(k.objected-1) != no:
+		return k.or(f, Objection)
+	}
+	if k.ended > 0 && info.Grade > General && rule.Basis != basisLaw && f.get(k.ended-1) != no {
+		return k.or(f, Ended)
 	}
 	return Permitted
+}
+
+// or is a reason, or that nobody can tell because the store is away.
+func (k *kind) or(f Facts, r Reason) Reason {
+	if f.lacking == Unavailable {
+		return Unavailable
+	}
+	return r
+}
+
+// unless reports whether what lifts a limit for a category is there.
+func (k *kind) unless(rule *kindRule, info *CategoryInfo, f Facts) bool {
+	u := rule.Unless
+	return rule.lifted || u != nil && (rule.inCase > 0 && f.get(rule.inCase-1) == yes ||
+		u.Consent != "" && f.consented(info.Name, rule.level, 0) == Permitted)
 }
 
 // lower applies the limits: what cannot be answered counts against the disclosure. The strictest action counts, and of
@@ -177,7 +202,8 @@ func (k *kind) lower(d Decision, id CategoryID, f Facts) Decision {
 	var limits []*kindRule
 	for i := range k.limit {
 		rule := &k.limit[i]
-		if action, named := rule.act(id); named && k.to(rule, f) != no && k.when(rule, f) != no && !rule.lifted {
+		if action, named := rule.act(id); named && k.to(rule, f) != no && k.when(rule, f) != no && !k.unless(rule, info, f) &&
+			(rule.over == 0 || f.get(rule.over-1) != no) {
 			limits = append(limits, rule)
 			strictest = max(strictest, action)
 		}

@@ -17,10 +17,13 @@ type Disclosure struct {
 	Position Position
 	Caller   Caller
 	Purpose  string
-	Subject  string // of the message, where no record says whose data it is; "" unknown
+	Subject  string // of the message, where no record says whose data it is; "": nobody says
+	Unnamed  bool   // the route says whose data the message is, but this one does not tell
 	Download bool
 	Issues   []Category // what this route hands out: a token passes only where the route says so
 	Time     time.Time
+	Objected []string // purposes that the caller objects to with this very request
+	People   People   // nil: no store is configured
 }
 
 // Caller is who asks: only what authentication established.
@@ -28,9 +31,10 @@ type Caller struct {
 	ID           string
 	Roles        []string // unknown ones count for nothing; none left: anonymous
 	Organisation string
-	Country      string   // ISO 3166-1 alpha-2; "" unknown
-	Guardian     []string // the data subjects' ids
-	Case         string
+	Country      string            // ISO 3166-1 alpha-2; "" unknown
+	Guardian     []string          // the data subjects' ids
+	CaseID       string            // the case that the caller acts in, as authentication says; the store knows it
+	Case         *Case             // the same, where authentication says all of it
 	Claims       map[string]string // for `when`; true, 3, text
 }
 

@@ -119,6 +119,7 @@ type Rule struct {
 	For     []Word
 	Case    string
 	Consent string // the least level
+	Since   int    // allow only: the policy version that the data subject accepted, or a newer one; 0: not asked
 	Basis   string
 	Law     string  // limit only: quoted in the refusal
 	Over    int     // limit only: data subjects per caller and day; 0: not asked

@@ -11,6 +11,7 @@ type Judge struct {
 	*kind
 	scope      *Scope
 	disclosure *Disclosure
+	subject    string // of the message
 }
 
 // maxKinds bounds the kinds of disclosure a rule set remembers. What a kind depends on is declared in the rules, so more
@@ -32,14 +33,30 @@ func (s *Scope) Judge(d *Disclosure) *Judge {
 		}
 		r.mu.Unlock()
 	}
-	return &Judge{k, s, d}
+	return &Judge{k, s, d, d.subject()}
+}
+
+// subject is whose data a message is where no record says so: that of its route, or of the case that the caller acts in.
+func (d *Disclosure) subject() string {
+	switch c := d.Caller.Case; {
+	case d.Subject != "":
+		return d.Subject
+	case c != nil:
+		return c.Subject
+	case d.Caller.CaseID != "" && d.People != nil:
+		if c = d.People.Case(d.Caller.CaseID); c != nil {
+			return c.Subject
+		}
+	}
+	return ""
 }
 
 // kindKey spells what a kind of disclosure depends on: nothing that a caller could make new ones of without end.
 func (r *Ruleset) kindKey(s *Scope, d *Disclosure) []byte {
 	key := make([]byte, 0, 128)
 	key = append(key, byte(d.Position), bit(s.undeclared), bit(s.broken), bit(d.Caller.ID != ""), bit(len(d.Caller.Guardian) > 0),
-		bit(d.Caller.Organisation != ""), bit(inside(r.home, d.Caller.Country)), bit(s.retains()))
+		bit(d.Caller.Organisation != ""), bit(inside(r.home, d.Caller.Country)), bit(s.retains()),
+		bit(d.People != nil), bit(slices.Contains(d.Objected, d.Purpose)))
 	key = binary.LittleEndian.AppendUint64(key, uint64(s.detectors))
 	for _, t := range r.tests {
 		if !t.ofRecord() {
@@ -53,7 +70,7 @@ func (r *Ruleset) kindKey(s *Scope, d *Disclosure) []byte {
 	for _, role := range r.knownRoles(d) {
 		key = append(append(key, role...), 0)
 	}
-	if r.lifting[d.Caller.Organisation] {
+	if r.lifting[d.Caller.Organisation] || r.register[d.Caller.Organisation] != nil {
 		key = append(append(key, 0), d.Caller.Organisation...)
 	}
 	for _, c := range d.Issues {
@@ -124,7 +141,10 @@ const maxConditions = 4 * 32
 
 // Facts are the answers about one record that this disclosure asks for, comparable. Two records with the same Facts are
 // judged alike. The zero Facts know nothing.
-type Facts struct{ bits [maxConditions / 32]uint64 }
+type Facts struct {
+	bits [maxConditions / 32]uint64
+	consent
+}
 
 func (f Facts) get(i int) answer {
 	if i >= maxConditions {
@@ -139,41 +159,122 @@ func (f *Facts) set(i int, a answer) {
 	}
 }
 
-// Facts answers what the disclosure asks of a record of this row. Values are in the order of its slots.
-func (j *Judge) Facts(record int, values []Value) Facts {
-	var f Facts
-	for i, c := range j.conditions {
-		f.set(i, j.answer(c, record, values))
-	}
-	return f
+// Pending is a record as far as it answers by itself. What is known of its data subject completes it.
+type Pending struct {
+	facts   Facts
+	subject subjectState
+	ward    bool // the caller is said to be its guardian
+	self    bool
+	minor   answer
+	born    bool // the record should say when the data subject was born
+	limit   int  // years, below which the data subject is a minor
+	ended   answer
+	signed  *Case // of this data subject, where authentication says so
 }
 
-func (j *Judge) answer(c condition, record int, values []Value) answer {
-	caller := &j.disclosure.Caller
-	switch c.what {
-	case askSelf, askGuardian:
-		subject := values[slotSubject]
-		if subject.State != Known || len(subject.Text) == 0 {
-			return unknown
-		}
-		if c.what == askSelf {
-			return answerOf(string(subject.Text) == caller.ID)
-		}
-		return answerOf(slices.Contains(caller.Guardian, string(subject.Text)))
-	case askMinor:
-		if j.scope.records[record].Minor {
-			return oneOf("true", c.want)
-		}
-	case askCountry:
-		if v := values[slotCountry]; IsCountry(string(v.Text)) { // "China" is no answer, rather than a no
-			return ask(v, c.want)
-		}
-	case askEnded: // time does not count yet, so what has an end is past it
-		return answerOf(j.scope.records[record].Retain != "")
-	case askField:
-		return ask(values[slotFields+c.field], c.want)
+// subjectState says whether a store can be asked about a record's data subject.
+type subjectState uint8
+
+const (
+	subjectUnknown subjectState = iota // it should be there and is not
+	subjectKnown
+	subjectNobody // nobody says whose data it is: there is nobody who could have said something
+)
+
+// Known reports whether a store can be asked about the record's data subject.
+func (p *Pending) Known() bool { return p.subject == subjectKnown }
+
+// Begin answers what a record of this row says itself. Values are in the order of its slots.
+func (j *Judge) Begin(record int, values []Value) Pending {
+	row, subject := j.scope.records[record], values[slotSubject]
+	p := Pending{born: row.Born != nil, limit: fullAge, ended: no}
+	switch {
+	case subject.State == Known && len(subject.Text) > 0:
+		p.about(j.disclosure, string(subject.Text))
+	case row.Subject == nil:
+		p.subject = subjectNobody
 	}
-	return unknown
+	if v := values[slotCountry]; v.State == Known {
+		p.limit = ageLimit(string(v.Text))
+	}
+	if row.Minor {
+		p.minor = yes
+	} else if v := values[slotBorn]; v.State == Known {
+		now := j.disclosure.Time
+		p.minor = underAge(birthDate(string(v.Text), now), p.limit, now)
+	}
+	if row.Retain != "" {
+		p.ended = unknown
+		if v := values[slotCreated]; v.State == Known {
+			p.ended = expired(creation(string(v.Text)), row.Retain, j.disclosure.Time)
+		}
+	}
+	for i, c := range j.conditions {
+		switch c.what {
+		case askCountry:
+			if v := values[slotCountry]; IsCountry(string(v.Text)) { // "China" is no answer, rather than a no
+				p.facts.set(i, ask(v, c.want))
+			}
+		case askField:
+			p.facts.set(i, ask(values[slotFields+c.field], c.want))
+		}
+	}
+	return p
+}
+
+// Subject is whose data a record is, where Begin knows it.
+func (j *Judge) Subject(values []Value) []byte { return values[slotSubject].Text }
+
+// about notes who the caller is to a data subject.
+func (p *Pending) about(d *Disclosure, subject string) {
+	p.subject = subjectKnown
+	p.self = d.Caller.ID != "" && subject == d.Caller.ID
+	p.ward = slices.Contains(d.Caller.Guardian, subject)
+	if c := d.Caller.Case; c != nil && c.Subject == subject {
+		p.signed = c
+	}
+}
+
+// Message are the facts of values outside all records, and whose data the route or the caller's case says it is.
+func (j *Judge) Message() (p Pending, subject string) {
+	p = Pending{limit: fullAge, ended: no}
+	switch {
+	case j.subject != "":
+		p.about(j.disclosure, j.subject)
+	case !j.disclosure.Unnamed && j.disclosure.Caller.CaseID == "": // or else a case taken away would disclose more
+		p.subject = subjectNobody
+	}
+	return p, j.subject
+}
+
+// MessageFacts are the facts of values outside all records, as things stand now.
+func (j *Judge) MessageFacts() Facts {
+	p, subject := j.Message()
+	if !p.Known() || !j.AsksPeople() {
+		return j.Complete(&p, nil, 0)
+	}
+	people, nth, subjects := []*Person{nil}, []int{0}, [][]byte{[]byte(subject)}
+	j.disclosure.People.Find(people, subjects)
+	j.Seen(nth, subjects)
+	return j.Complete(&p, people[0], nth[0])
+}
+
+// UnknownFacts are the facts of a record that could not be read to its end in time: the least is disclosed.
+func (j *Judge) UnknownFacts() Facts { return Facts{} }
+
+// Seen counts data subjects for limits that ask how many the caller has seen today.
+func (j *Judge) Seen(nth []int, subjects [][]byte) {
+	if d := j.disclosure; j.most > 0 && d.People != nil && d.Caller.ID != "" {
+		d.People.Seen(nth, d.Caller.ID, subjects, j.most)
+	}
+}
+
+// People is the store that is asked about data subjects; nil: nothing depends on one.
+func (j *Judge) People() People {
+	if !j.AsksPeople() {
+		return nil
+	}
+	return j.disclosure.People
 }
 
 func ask(v Value, want []string) answer {
@@ -188,31 +289,13 @@ func oneOf(have string, want []string) answer {
 	return answerOf(slices.ContainsFunc(want, func(w string) bool { return w == have || sameNumber(w, have) }))
 }
 
-// MessageFacts are the facts of values outside all records: whose data the route says it is.
-func (j *Judge) MessageFacts() Facts {
-	var f Facts
-	subject := j.disclosure.Subject
-	for i, c := range j.conditions {
-		switch {
-		case c.what == askEnded:
-			f.set(i, no)
-		case c.what == askSelf && subject != "":
-			f.set(i, answerOf(subject == j.disclosure.Caller.ID))
-		case c.what == askGuardian && subject != "":
-			f.set(i, answerOf(slices.Contains(j.disclosure.Caller.Guardian, subject)))
-		}
-	}
-	return f
-}
-
-// UnknownFacts are the facts of a record that could not be read to its end in time: the least is disclosed.
-func (j *Judge) UnknownFacts() Facts { return Facts{} }
-
 // condition is one question about a record.
 type condition struct {
 	what  question
 	field int // of askField: row of Ruleset.fields
 	want  []string
+	name  string // of askCase: its kind
+	least int    // of askPolicy: the version; of askOver: how many are not over
 }
 
 type question uint8
@@ -223,7 +306,12 @@ const (
 	askMinor
 	askCountry
 	askField
-	askEnded
+	askEnded      // deleted, or past its time
+	askRestricted // processing, by the data subject (GDPR 18)
+	askObjected   // to this purpose (GDPR 21)
+	askPolicy     // the data subject accepted this version or a newer one
+	askCase
+	askOver
 )
 
 // The claims of `when` that are no claims: what is asked of the record, or of the message.

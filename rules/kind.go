@@ -7,24 +7,32 @@ import (
 
 // kind is what all disclosures share that differ in nothing a rule asks for: which rules apply, and the decisions.
 type kind struct {
-	rules      *Ruleset
-	roles      []string
-	abroad     bool // outside home, or nobody knows where
-	recipient  bool // of an organisation: judged as that recipient
-	broken     bool
-	undeclared Action
-	issues     []Category
-	ended      int // 1 + row of the condition that a record is past its time; 0: no record has one
-	allow      []kindRule
-	limit      []kindRule
-	conditions []condition
-	fixed      []*Decision // by CategoryID; nil: depends on the record
-	detecting  bool
-	keepsAll   bool
-	mayBlock   bool
+	rules       *Ruleset
+	roles       []string
+	abroad      bool // outside home, or nobody knows where
+	recipient   bool // of an organisation: judged as that recipient
+	broken      bool
+	undeclared  Action
+	issues      []Category
+	people      bool // a store is asked
+	since       int  // the policy version that whoever is disclosed to this recipient has accepted
+	ended       int  // 1 + row of the condition that a data subject or a record is past its time; 0: none ever is
+	restricted  int  // likewise
+	objected    int
+	allow       []kindRule
+	limit       []kindRule
+	conditions  []condition
+	later       []int // rows of the conditions that turn on whose data it is
+	asksConsent bool
+	most        int         // the greatest number of data subjects that some limit lets a caller see
+	fixed       []*Decision // by CategoryID; nil: depends on the record
+	detecting   bool
+	keepsAll    bool
+	mayBlock    bool
 
 	mu     sync.RWMutex
 	tables map[Facts]*Table
+	grants map[string]*grants
 }
 
 // kindRule is a rule as far as one kind of disclosure is concerned by it.
@@ -36,6 +44,9 @@ type kindRule struct {
 	holds    answer // what `when` asks of the caller
 	record   []int  // rows of conditions that `when` asks of the record
 	lifted   bool   // of a limit: its unless is met
+	inCase   int    // 1 + row of the condition that the caller acts in a case, of an allow or of `unless`
+	accepted int    // likewise, that the data subject accepted a policy version
+	over     int    // likewise, that the caller has seen too many
 }
 
 // Table holds a decision for every category.
@@ -68,7 +79,10 @@ func (k *kind) Table(f Facts) *Table {
 }
 
 // AsksNothing reports whether every record is judged alike.
-func (k *kind) AsksNothing() bool { return len(k.conditions) == 0 }
+func (k *kind) AsksNothing() bool { return len(k.conditions) == 0 && !k.asksConsent }
+
+// AsksPeople reports whether something depends on what a store knows of data subjects.
+func (k *kind) AsksPeople() bool { return k.people && !k.AsksNothing() }
 
 // KeepsAll reports whether everything stays as it is, whatever it is.
 func (k *kind) KeepsAll() bool { return k.keepsAll }
@@ -88,19 +102,35 @@ func newKind(s *Scope, d *Disclosure) *kind {
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
 		abroad:    r.home != "" && !inside(r.home, d.Caller.Country),
 		recipient: d.Caller.Organisation != "",
+		people:    d.People != nil,
 		issues:    slices.Clone(d.Issues),
 		tables:    map[Facts]*Table{},
+		grants:    map[string]*grants{},
+	}
+	if entry := r.register[d.Caller.Organisation]; entry != nil {
+		k.since = entry.Since
 	}
 	if s.undeclared {
 		k.undeclared = Strip
 	}
-	if s.retains() {
+	if k.people || s.retains() {
 		k.ended = 1 + k.condition(condition{what: askEnded})
+	}
+	if k.people {
+		k.restricted = 1 + k.condition(condition{what: askRestricted})
+	}
+	if k.people || slices.Contains(d.Objected, d.Purpose) {
+		k.objected = 1 + k.condition(condition{what: askObjected})
 	}
 	k.allow = k.applying(r.allow, d)
 	k.limit = k.applying(r.limit, d)
 	if k.abroad { // reading one's own is no transfer
 		k.caller(d, true, true)
+	}
+	for i, c := range k.conditions {
+		if c.what != askField && c.what != askCountry {
+			k.later = append(k.later, i)
+		}
 	}
 	k.fix(s)
 	return k
@@ -130,9 +160,30 @@ func (k *kind) applying(all []*compiledRule, d *Disclosure) []kindRule {
 				rule.holds = both(rule.holds, t.ask(d))
 			}
 		}
+		k.ask(&rule)
 		list = append(list, rule)
 	}
 	return list
+}
+
+// ask adds what a rule wants to know of the data subject.
+func (k *kind) ask(rule *kindRule) {
+	inCase := rule.Case
+	if u := rule.Unless; u != nil {
+		inCase = u.Case
+		k.asksConsent = k.asksConsent || u.Consent != ""
+	}
+	if inCase != "" {
+		rule.inCase = 1 + k.condition(condition{what: askCase, name: inCase})
+	}
+	if since := max(rule.Since, k.since); since > 0 {
+		rule.accepted = 1 + k.condition(condition{what: askPolicy, least: since})
+	}
+	if rule.Over > 0 {
+		rule.over = 1 + k.condition(condition{what: askOver, least: rule.Over})
+		k.most = max(k.most, rule.Over)
+	}
+	k.asksConsent = k.asksConsent || rule.level > LevelNone
 }
 
 // caller returns the conditions of being self and guardian, 1 + their rows; 0 where this caller can be neither.
@@ -141,7 +192,7 @@ func (k *kind) caller(d *Disclosure, self, guardian bool) (int, int) {
 	if self && d.Caller.ID != "" {
 		s = 1 + k.condition(condition{what: askSelf})
 	}
-	if guardian && len(d.Caller.Guardian) > 0 {
+	if guardian && (len(d.Caller.Guardian) > 0 || d.People != nil && d.Caller.ID != "") {
 		g = 1 + k.condition(condition{what: askGuardian})
 	}
 	return s, g
@@ -150,7 +201,7 @@ func (k *kind) caller(d *Disclosure, self, guardian bool) (int, int) {
 // condition returns the row of a condition, adding it where it is new.
 func (k *kind) condition(c condition) int {
 	for i, have := range k.conditions {
-		if have.what == c.what && have.field == c.field && slices.Equal(have.want, c.want) {
+		if have.what == c.what && have.field == c.field && have.name == c.name && have.least == c.least && slices.Equal(have.want, c.want) {
 			return i
 		}
 	}
@@ -231,9 +282,16 @@ func (k *kind) asksRecord(c CategoryID) bool {
 		return true
 	}
 	for _, rule := range slices.Concat(k.allow, k.limit) {
-		if _, named := rule.act(c); named && (len(rule.record) > 0 || rule.audience == "") {
+		if _, named := rule.act(c); named && rule.asksRecord(k) {
 			return true
 		}
 	}
 	return false
+}
+
+// asksRecord reports whether what a rule does can differ between records.
+func (r *kindRule) asksRecord(k *kind) bool {
+	return len(r.record) > 0 || r.audience == "" || r.inCase > 0 || r.accepted > 0 || r.over > 0 || r.level > LevelNone ||
+		r.Unless != nil && r.Unless.Consent != "" || k.restricted > 0 && r.Basis != basisLaw ||
+		k.objected > 0 && r.Basis == basisLegitimate
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The model decides as DESIGN's semantics read, one sentence after another, for one value at a time and without any
@@ -15,8 +16,14 @@ import (
 type modelRecord struct {
 	subject, country *string
 	minor            bool
+	born             string  // "" where the record should say and does not
+	nobody           bool    // no rule says whose data it is
+	person           *Person // what the store says; nil: it is away
 	fields           map[string]string
 }
+
+// modelNow is when the model's disclosures happen.
+var modelNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 type model struct {
 	docs   []*Document
@@ -32,7 +39,7 @@ func (m *model) decide(d *Disclosure, rec *modelRecord, c Category) Action {
 	}
 	for _, doc := range m.docs {
 		for _, rule := range doc.Limit {
-			if a, named := m.speaks(rule, c); named && m.limited(d, rec, rule) && a > action {
+			if a, named := m.speaks(rule, c); named && m.limited(d, rec, rule, c) && a > action {
 				action = a
 			}
 		}
@@ -53,7 +60,7 @@ func (m *model) allowed(d *Disclosure, rec *modelRecord, c Category) Action {
 	for _, doc := range m.docs {
 		for _, rule := range doc.Allow {
 			a, named := m.speaks(rule, c)
-			if named && m.about(d, rec, rule) == "yes" && m.purpose(d, rule) && rule.Case == "" && rule.Consent == "" && m.when(d, rec, rule) == "yes" && a < best {
+			if named && m.about(d, rec, rule) == "yes" && m.purpose(d, rule) && m.when(d, rec, rule) == "yes" && m.grounds(d, rec, rule, a, c) && a < best {
 				best = a
 			}
 		}
@@ -61,7 +68,7 @@ func (m *model) allowed(d *Disclosure, rec *modelRecord, c Category) Action {
 	return best
 }
 
-func (m *model) limited(d *Disclosure, rec *modelRecord, rule Rule) bool {
+func (m *model) limited(d *Disclosure, rec *modelRecord, rule Rule, c Category) bool {
 	if m.about(d, rec, rule) == "no" || len(rule.For) > 0 && !m.purpose(d, rule) || m.when(d, rec, rule) == "no" {
 		return false
 	}
@@ -71,8 +78,124 @@ func (m *model) limited(d *Disclosure, rec *modelRecord, rule Rule) bool {
 				return false
 			}
 		}
+		if u := rule.Unless; u.Case != "" && m.inCase(d, rec, u.Case) || u.Consent != "" && m.agreed(d, rec, u.Consent, 0, c) {
+			return false
+		}
 	}
 	return true
+}
+
+// grounds: case, consent and basis of an allow, where something of the value is left.
+func (m *model) grounds(d *Disclosure, rec *modelRecord, rule Rule, a Action, c Category) bool {
+	if rule.Case != "" && !m.inCase(d, rec, rule.Case) {
+		return false
+	}
+	if a >= Blank {
+		return true
+	}
+	known := d.People != nil && rec.subject != nil && rec.person != nil
+	if rule.Since > 0 && (!known || rec.person.Policy < rule.Since) {
+		return false
+	}
+	law := rule.Basis == "legal_obligation"
+	if m.grades[c] > General && !law && m.cannotExclude(d, rec, func(p *Person) bool { return p.Ended }) {
+		return false
+	}
+	said := func(when func(Consent) time.Time) func(p *Person) bool {
+		return func(p *Person) bool {
+			for _, c := range p.Consents {
+				if !when(c).IsZero() && c.Recipient == "" && (c.Purpose == "" || c.Purpose == d.Purpose) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	switch {
+	case rule.Consent != "":
+		return m.agreed(d, rec, rule.Consent, rule.Since, c)
+	case law:
+		return true
+	case m.cannotExclude(d, rec, said(func(c Consent) time.Time { return c.Restricted })):
+		return false
+	}
+	return rule.Basis != "legitimate_interests" || !m.cannotExclude(d, rec, said(func(c Consent) time.Time { return c.Objected }))
+}
+
+// cannotExclude: nobody can have said it where there is no store, or nobody says whose data it is.
+func (m *model) cannotExclude(d *Disclosure, rec *modelRecord, says func(*Person) bool) bool {
+	switch {
+	case d.People == nil || rec.nobody:
+		return false
+	case rec.subject == nil || rec.person == nil:
+		return true
+	}
+	return says(rec.person)
+}
+
+func (m *model) agreed(d *Disclosure, rec *modelRecord, least string, since int, name Category) bool {
+	if d.People == nil || rec.subject == nil || rec.person == nil || rec.person.Ended {
+		return false
+	}
+	want, _ := ParseLevel(least)
+	for _, c := range rec.person.Consents {
+		if (c.Purpose == d.Purpose || c.Purpose == "") && !c.Objected.IsZero() && c.Recipient == "" {
+			return false
+		}
+	}
+	for _, c := range rec.person.Consents {
+		covers := len(c.Categories) == 0
+		for _, in := range c.Categories {
+			covers = covers || in.Contains(name)
+		}
+		if c.Purpose == d.Purpose && c.Recipient == "" && !c.Given.IsZero() && c.Withdrawn.IsZero() && (c.Expires.IsZero() || modelNow.Before(c.Expires)) &&
+			c.Level >= want && c.Policy >= since && covers && (c.ByGuardian || !m.child(rec)) {
+			return true
+		}
+	}
+	return false
+}
+
+// child: under the limit, or perhaps, where the record should say.
+func (m *model) child(rec *modelRecord) bool {
+	limit := 18
+	if rec.country != nil && *rec.country == "CN" {
+		limit = 14
+	}
+	under := func(t time.Time) bool { return modelNow.Before(t.AddDate(limit, 0, 0)) }
+	if rec.minor || rec.person.Minor || !rec.person.Born.IsZero() && under(rec.person.Born) {
+		return true
+	}
+	if rec.born == "" {
+		return rec.person.Born.IsZero() && !rec.nobody
+	}
+	t, _ := time.Parse(time.DateOnly, rec.born)
+	return under(t)
+}
+
+func (m *model) inCase(d *Disclosure, rec *modelRecord, kind string) bool {
+	if rec.subject == nil {
+		return false
+	}
+	if c := d.Caller.Case; c != nil {
+		return c.Subject == *rec.subject && c.Kind == kind && (c.Ends.IsZero() || modelNow.Before(c.Ends))
+	}
+	if d.People == nil || rec.person == nil {
+		return false
+	}
+	for _, c := range rec.person.Cases {
+		named := slices.Contains(c.Callers, d.Caller.ID) && d.Caller.ID != ""
+		for _, r := range c.Roles {
+			named = named || slices.Contains(d.Caller.Roles, r)
+		}
+		if len(c.Callers)+len(c.Roles) == 0 {
+			named = d.Caller.CaseID == c.ID
+		}
+		if c.Kind == kind && named && (d.Caller.CaseID == "" || d.Caller.CaseID == c.ID) && (c.Ends.IsZero() || modelNow.Before(c.Ends)) {
+			return true
+		}
+	}
+	return false
 }
 
 // speaks: inside one rule the longest category prefix speaks, then the grade.
@@ -111,6 +234,13 @@ func (m *model) about(d *Disclosure, rec *modelRecord, rule Rule) string {
 			} else if *rec.subject == d.Caller.ID {
 				return "yes"
 			}
+		case to.Name == "guardian" && d.Caller.ID != "" && d.People != nil:
+			switch {
+			case rec.subject == nil || rec.person == nil:
+				result = "unknown"
+			case slices.Contains(rec.person.Guardians, d.Caller.ID):
+				return "yes"
+			}
 		}
 	}
 	return result
@@ -128,7 +258,7 @@ func (m *model) when(d *Disclosure, rec *modelRecord, rule Rule) string {
 		case t.Field != nil:
 			have, known = rec.fields[t.Field.String()], rec.fields[t.Field.String()] != ""
 		case t.Claim == "minor":
-			have, known = "true", rec.minor
+			have, known = m.minority(rec)
 		case t.Claim == "country":
 			if known = rec.country != nil; known {
 				have = *rec.country
@@ -146,6 +276,17 @@ func (m *model) when(d *Disclosure, rec *modelRecord, rule Rule) string {
 		}
 	}
 	return result
+}
+
+// minority: what a record or the store says of being a minor.
+func (m *model) minority(rec *modelRecord) (string, bool) {
+	person := rec.person
+	if person == nil {
+		person = &Person{}
+	}
+	asked := &modelRecord{country: rec.country, minor: rec.minor, born: rec.born, person: person, nobody: true}
+	known := rec.minor || rec.born != "" || person.Minor || !person.Born.IsZero()
+	return fmt.Sprint(m.child(asked)), known
 }
 
 // modelBase stands for the base pack: a small tree of categories, so that a rule set compiles in microseconds.
@@ -226,16 +367,25 @@ func (rec *modelRecord) facts(j *Judge) Facts {
 	for i, f := range j.Scope().rules.fields {
 		put(slotFields+i, ptr(rec.fields[f.String()]))
 	}
+	put(slotBorn, &rec.born)
 	row := 0
-	if rec.minor {
+	switch {
+	case rec.nobody:
+		row = 2
+	case rec.minor:
 		row = 1
 	}
-	return j.Facts(row, values)
+	p := j.Begin(row, values)
+	if !p.Known() {
+		return j.Complete(&p, nil, 0)
+	}
+	return j.Complete(&p, rec.person, 0)
 }
 
 func compileModel(t *testing.T, doc *Document) *Ruleset {
 	t.Helper()
-	doc.Records = []Record{{At: Selector{{Name: "r"}}}, {At: Selector{{Name: "m"}}, Minor: true}}
+	id, born := Selector{{Name: "id"}}, Selector{{Name: "born"}}
+	doc.Records = []Record{{At: Selector{{Name: "r"}}, Subject: id, Born: born}, {At: Selector{{Name: "m"}}, Subject: id, Minor: true}, {At: Selector{{Name: "n"}}}}
 	r, err := compile(modelBase(), []*Document{doc}, Options{})
 	if err != nil {
 		t.Fatal(err)

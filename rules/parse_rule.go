@@ -11,6 +11,13 @@ import (
 // levels are how strong a consent can be asked for, weakest first.
 var levels = []string{"general", "explicit", "separate", "written"}
 
+// The bases that decisions ask for by name.
+const (
+	basisConsent    = "consent"
+	basisLaw        = "legal_obligation"
+	basisLegitimate = "legitimate_interests"
+)
+
 // bases are the legal bases of GDPR 6(1) and PIPL 13.
 var bases = []string{"consent", "contract", "legal_obligation", "vital_interests", "public_interest", "legitimate_interests"}
 
@@ -21,6 +28,7 @@ func (p *parser) allow(n *yaml.Node) Rule {
 	k["case"] = set(&r.Case, p.name)
 	k["consent"] = set(&r.Consent, p.level)
 	k["basis"] = set(&r.Basis, p.basis)
+	k["since"] = set(&r.Since, p.positive)
 	for _, name := range []string{"law", "over", "unless"} {
 		k[name] = p.misplaced(name, "only a limit has it")
 	}
@@ -42,6 +50,7 @@ func (p *parser) limit(n *yaml.Node) Rule {
 	k["case"] = p.misplaced("case", "what lifts a limit stands under `unless`")
 	k["consent"] = p.misplaced("consent", "what lifts a limit stands under `unless`")
 	k["basis"] = p.misplaced("basis", "only an `allow` has it")
+	k["since"] = p.misplaced("since", "only an `allow` has it")
 	p.mapping(n, "a rule under `limit`", k, "id", "to")
 	p.acting(n, &r)
 	for _, a := range r.Acts {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/caddy-minimize/minimize/rules/mask"
@@ -59,3 +60,37 @@ func (r *Ruleset) KnowsRole(role string) bool { return r.roles[role] }
 
 // KnowsPurpose reports whether a document declares the purpose.
 func (r *Ruleset) KnowsPurpose(purpose string) bool { return r.purposes[purpose] }
+
+// KnowsRecipient reports whether the register has such an entry, or recipients are of such a kind.
+func (r *Ruleset) KnowsRecipient(name string) bool {
+	return r.register[name] != nil || slices.Contains(kindsOfRecipients, name)
+}
+
+// AsksConsent reports whether some rule asks for a consent, which nobody can give without a store.
+func (r *Ruleset) AsksConsent() bool {
+	asks := func(c *compiledRule) bool {
+		return c.Consent != "" || c.Basis == basisConsent || c.Unless != nil && c.Unless.Consent != ""
+	}
+	return slices.ContainsFunc(r.allow, asks) || slices.ContainsFunc(r.limit, asks)
+}
+
+// GPC are the purposes that Sec-GPC: 1 objects to.
+func (r *Ruleset) GPC() []string {
+	var names []string
+	for _, d := range r.documents {
+		for _, w := range d.GPC {
+			names = append(names, w.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Policy is the newest policy version that a document says is in force; 0 where none does.
+func (r *Ruleset) Policy() int {
+	newest := 0
+	for _, d := range r.documents {
+		newest = max(newest, d.Policy)
+	}
+	return newest
+}

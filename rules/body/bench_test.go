@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -121,6 +122,32 @@ func BenchmarkRecords(b *testing.B) {
 	doc = strings.Replace(doc, "fields:\n", "  - {id: own, to: self, for: work, keep: [personal, sensitive]}\nfields:\n", 1)
 	j := judgeFor(rulesOf(b, doc).Scope("GET", "/"), "reader")
 	b.Run("medium", func(b *testing.B) { benchmark(b, j, orders(47)) })
+}
+
+// BenchmarkConsent decides every order by its own data subject's consent, against the same rules without: by role alone,
+// and with a store that is asked about every order.
+func BenchmarkConsent(b *testing.B) {
+	body := orders(47)
+	known := &people{known: map[string]*rules.Person{}}
+	for i, part := range strings.Split(body, `"order_id":"`)[1:] {
+		person := &rules.Person{}
+		if i%2 == 0 {
+			person.Consents = []rules.Consent{{Purpose: "work", Level: rules.LevelExplicit, Given: time.Unix(1, 0)}}
+		}
+		known.known[part[:10]] = person
+	}
+	rule := func(consent string) string {
+		doc := benchRules(0, "values: []\nrecords: [{at: /orders/*, subject: /order_id}]\n")
+		return strings.Replace(doc, "some, to: reader, for: work,", "some, to: reader, for: work,"+consent, 1)
+	}
+	for _, c := range []struct {
+		name, consent string
+		people        rules.People
+	}{{"role", "", nil}, {"store", "", known}, {"consent", " consent: general,", known}} {
+		d := &rules.Disclosure{Caller: rules.Caller{ID: "me", Roles: []string{"reader"}}, Purpose: "work", Time: time.Now(), People: c.people}
+		scope := rulesOf(b, rule(c.consent)).Scope("GET", "/")
+		b.Run(c.name, func(b *testing.B) { benchmark(b, scope.Judge(d), body) })
+	}
 }
 
 func benchmark(b *testing.B, j *rules.Judge, body string) {

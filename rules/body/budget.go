@@ -9,7 +9,7 @@ import (
 const (
 	freeHold  = 32 << 10 // of every body, not counted in the budget
 	grainSize = 64 << 10 // the budget is asked for so much at once
-	maxPooled = 64 << 10 // a larger buffer is not kept for the next body
+	maxPooled = 256 << 10 // a larger buffer is not kept for the next body
 )
 
 // Budget bounds the memory of all holds together. Safe for concurrent use.
@@ -61,7 +61,7 @@ func (w *JSON) trim() {
 
 // memory is what the window occupies.
 func (w *JSON) memory() int {
-	return cap(w.held) + cap(w.out) + cap(w.facts) + cap(w.holes)*holeSize + cap(w.records)*recordSize + cap(w.slots)*slotSize + cap(w.hits)*hitSize
+	return cap(w.held) + cap(w.out) + cap(w.facts) + cap(w.subjects) + cap(w.holes)*holeSize + cap(w.records)*recordSize + cap(w.slots)*slotSize + cap(w.hits)*hitSize
 }
 
 // reserve settles with the budget what the window occupies.

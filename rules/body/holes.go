@@ -45,7 +45,8 @@ type hole struct {
 	category rules.CategoryID   // that decided the value
 	data     []rules.CategoryID // of the name, where it is data itself
 	kind     kind
-	nested   nesting
+	nested   nesting // by its look
+	inside   nesting // as it was read
 	depth    uint8
 	action   rules.Action
 

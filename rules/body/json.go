@@ -33,6 +33,7 @@ type Sink func(p []byte, last bool) error
 // forbids a writer to add.
 type JSON struct {
 	judge  *rules.Judge
+	people rules.People // nil: nobody is asked
 	scope  *rules.Scope
 	sink   Sink
 	limits Limits
@@ -51,6 +52,7 @@ type JSON struct {
 	slots   []slot
 	facts   []byte // what the slots gathered
 	values  []rules.Value
+	crowd           // whom a store is asked about
 	text    []byte  // one value unescaped
 	edited  []byte  // one value as it is written
 	spare   []byte  // one text with its hits masked
@@ -126,6 +128,7 @@ func (w *JSON) reset(j *rules.Judge, l Limits, sink Sink) {
 	}
 	w.judge, w.sink, w.limits = j, sink, l
 	w.run = run{stride: min(l.Hold, stepSize)}
+	w.people = j.People()
 	w.detects, w.hasWords, w.mayBlock = j.Detecting(), w.scope.HasWords(), j.MayBlock()
 	w.nests = !j.KeepsAll()
 	w.calm = !w.detects && !w.hasWords && fixedKeep(j.Fixed(0))
@@ -201,5 +204,6 @@ func (w *JSON) forget() {
 		w.inner.forget()
 		w.nested = pooled(w.nested)
 	}
-	w.judge, w.sink, w.limits, w.run = nil, nil, Limits{}, run{}
+	w.crowd.forget()
+	w.judge, w.people, w.sink, w.limits, w.run = nil, nil, nil, Limits{}, run{}
 }

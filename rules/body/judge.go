@@ -12,7 +12,7 @@ func (w *JSON) decide(record int32, c rules.CategoryID) *rules.Decision {
 	if r.table != nil {
 		return r.table.Decide(c)
 	}
-	if d := w.judge.Fixed(c); d != nil || record != 0 {
+	if d := w.judge.Fixed(c); d != nil || record != 0 || w.people != nil {
 		return d
 	}
 	r.table = w.judge.Table(w.judge.MessageFacts())
@@ -21,7 +21,7 @@ func (w *JSON) decide(record int32, c rules.CategoryID) *rules.Decision {
 
 // judgeHole decides what happens to a hole's value. It reports false if that is not known yet.
 func (w *JSON) judgeHole(h *hole) bool {
-	h.by, h.category, h.action, h.edits, h.name = nil, 0, rules.Keep, false, nil
+	h.by, h.category, h.action, h.edits, h.name, h.inside = nil, 0, rules.Keep, false, nil, h.nested
 	if !w.judgeLabel(h) {
 		return false
 	}
@@ -105,7 +105,7 @@ func (w *JSON) reaches(h *hole) bool {
 
 // judgeHits applies what detectors found: to the value if it is nothing else and nobody declared it, else to its parts.
 func (w *JSON) judgeHits(h *hole) bool {
-	if h.nested != flat && h.kind != giant {
+	if h.inside != flat && h.kind != giant {
 		return true // its inside was judged by its own names and detectors
 	}
 	for _, hit := range w.hits[h.hits:h.hitsEnd] {
@@ -205,7 +205,7 @@ func (w *JSON) count(h *hole) {
 	if h.by != nil && (!h.container() || h.taken()) {
 		w.tally(h.category, max(h.action, h.by.Action))
 	}
-	if !h.covered && h.action <= rules.Mask && (h.nested == flat || h.kind == giant) {
+	if !h.covered && h.action <= rules.Mask && (h.inside == flat || h.kind == giant) {
 		for _, hit := range w.hits[h.hits:h.hitsEnd] {
 			action := w.decide(h.record, hit.Category).Action
 			if action > rules.Pseudonymize {

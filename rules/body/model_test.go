@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-minimize/minimize/rules"
 )
@@ -100,8 +101,18 @@ func (m *model) gather(n *tree, p rules.Place, r *modelRecord) {
 		}
 	}
 	if own != r {
-		own.table = m.judge.Table(m.judge.Facts(own.row, own.values))
+		own.table = m.judge.Table(m.facts(own))
 	}
+}
+
+// facts asks the store about one record at a time.
+func (m *model) facts(r *modelRecord) rules.Facts {
+	p := m.judge.Begin(r.row, r.values)
+	people := []*rules.Person{nil}
+	if store := m.judge.People(); store != nil && p.Known() {
+		store.Find(people, [][]byte{m.judge.Subject(r.values)})
+	}
+	return m.judge.Complete(&p, people[0], 0)
 }
 
 // value returns what is left of a value, nil if it is taken out.
@@ -532,12 +543,111 @@ fields:
 	fmt.Fprintf(&b, "  - {id: reader, to: reader, for: work%s%s}\n", acts(), pick(r, "", ", numbers: string"))
 	if withRecords {
 		fmt.Fprintf(&b, "  - {id: own, to: self, for: work%s}\n", acts())
+		fmt.Fprintf(&b, "  - {id: agreed, to: reader, for: work, consent: %s%s}\n", pick(r, "general", "separate"), acts())
 	}
 	if r.IntN(2) == 0 {
 		fmt.Fprintf(&b, "limit:\n  - {id: stop, to: reader, block: [%s]}\n", pick(r, "x.one", "x.two", "x.three", "contact.phone"))
 	}
 	return b.String()
 }
+
+// TestModelPeople compares the rewriter with the model where consents decide, and somebody changes their mind while the
+// body is being judged: what counts is what was said when the first byte left.
+func TestModelPeople(t *testing.T) {
+	seed := rand.Uint64()
+	r := random{rand.New(rand.NewPCG(seed, 2))}
+	minds := 0
+	for range 60 {
+		text := r.rules(true)
+		scope := rulesOf(t, text).Scope("GET", "/")
+		for range 40 {
+			people := r.people()
+			j := scope.Judge(&rules.Disclosure{
+				Caller: rules.Caller{ID: "me", Roles: []string{"reader"}}, Purpose: "work", Subject: pick(r, "", "me", "you"), Time: time.Now(), People: people,
+			})
+			doc := &tree{kind: 'o', names: []string{"list", "a"}, members: []*tree{{kind: 'a', members: []*tree{r.tree(3), r.tree(4), r.tree(2)}}, r.tree(3)}}
+			body := r.spell(doc)
+			people.changes = r.IntN(4)
+			c, report, err := rewrite(j, Limits{}, body, 1+r.IntN(len(body)))
+			minds += people.made
+			people.changes = 0
+			want, ok := runModel(j, doc)
+			if (err == nil) != ok || ok && parse(string(c.body)).String() != want.String() {
+				if people.refusedEarly(err) {
+					continue // a block is final, whatever was said afterwards
+				}
+				t.Fatalf("seed %d: %s\ngave %s %v\nwant %s\n%s", seed, body, c.body, err, want, text)
+			}
+			if ok && report.Written != int64(len(c.body)) {
+				t.Fatalf("seed %d: %d bytes reported, %d written", seed, report.Written, len(c.body))
+			}
+			hold := 1 + r.IntN(100)
+			whole, _, err := rewrite(j, Limits{Hold: hold}, body, len(body))
+			small, _, err2 := rewrite(j, Limits{Hold: hold}, body, 1+r.IntN(5))
+			if !bytes.Equal(whole.body, small.body) || (err == nil) != (err2 == nil) {
+				t.Fatalf("seed %d, hold %d: %s\ngave %s %v\nor   %s %v\n%s", seed, hold, body, whole.body, err, small.body, err2, text)
+			}
+		}
+	}
+	if minds == 0 {
+		t.Error("nobody changed their mind")
+	}
+}
+
+// people is a store in which somebody says something new right before a window leaves.
+type people struct {
+	known   map[string]*rules.Person
+	rng     random
+	changes int
+	made    int
+}
+
+func (r random) people() *people {
+	p := &people{known: map[string]*rules.Person{}, rng: r}
+	for _, id := range []string{"me", "you", "x", "9", "true", "13800138000"} {
+		p.known[id] = r.person()
+	}
+	return p
+}
+
+func (r random) person() *rules.Person {
+	p := &rules.Person{Ended: r.IntN(8) == 0}
+	if r.IntN(2) == 0 {
+		c := rules.Consent{Purpose: "work", Level: pick(r, rules.LevelExplicit, rules.LevelWritten), Given: time.Unix(1, 0)}
+		if r.IntN(4) == 0 {
+			c.Categories = []rules.Category{pick[rules.Category](r, "x", "x.two")}
+		}
+		if r.IntN(4) == 0 {
+			c.Objected = time.Unix(2, 0)
+		}
+		p.Consents = append(p.Consents, c)
+	}
+	return p
+}
+
+func (p *people) Find(found []*rules.Person, subjects [][]byte) {
+	for i, id := range subjects {
+		if found[i] = p.known[string(id)]; found[i] == nil {
+			found[i] = &rules.Person{}
+		}
+	}
+}
+
+func (*people) Case(string) *rules.Case           { return nil }
+func (*people) Seen([]int, string, [][]byte, int) {}
+
+func (p *people) Send(_ []*rules.Person, write func() error) (bool, error) {
+	if p.changes > 0 {
+		p.changes--
+		p.made++
+		p.known[pick(p.rng, "me", "you", "x")] = p.rng.person()
+		return false, nil
+	}
+	return true, write()
+}
+
+// refusedEarly reports whether a body was refused while minds could still change.
+func (p *people) refusedEarly(err error) bool { return p.made > 0 && err != nil }
 
 // TestModel compares the rewriter with the model for random documents under random rules.
 func TestModel(t *testing.T) {

@@ -101,19 +101,19 @@ func (w *JSON) judgeNested(h *hole) bool {
 	}
 	var refusal *rules.Refusal
 	text := w.unescaped(h)
-	if h.nested == nestedJSON {
+	if h.inside == nestedJSON {
 		switch err := w.readNested(h, text, table); {
 		case errors.As(err, &refusal) && refusal.Reason != rules.Unreadable:
 		case err != nil:
-			h.nested, refusal = nestedNames, nil
+			h.inside, refusal = nestedNames, nil
 		default:
 			w.addReport(&w.inner.report)
 			h.edits = !bytes.Equal(w.nested, text)
 		}
 	}
-	switch h.nested {
+	switch h.inside {
 	case nestedNames:
-		h.nested = flat
+		h.inside = flat
 		if d, c := w.strictestName(text, table); d != nil {
 			h.lower(d, c)
 			h.action = max(h.action, rules.Blank)
@@ -121,7 +121,7 @@ func (w *JSON) judgeNested(h *hole) bool {
 	case nestedQuery:
 		var q query
 		if !q.rewrite(w, text, table) {
-			h.nested = flat
+			h.inside = flat
 			return true
 		}
 		if refusal = q.refusal; refusal == nil {
@@ -143,7 +143,7 @@ func (w *JSON) tableOf(record int32) *rules.Table {
 	if t := w.records[record].table; t != nil {
 		return t
 	}
-	if record == 0 {
+	if record == 0 && w.people == nil {
 		return w.judge.Table(w.judge.MessageFacts())
 	}
 	if w.judge.AsksNothing() {
@@ -168,7 +168,7 @@ func (w *JSON) readNested(h *hole, text []byte, table *rules.Table) error {
 		w.nested = append(w.nested, p...)
 		return nil
 	})
-	in.records[0].table = table
+	in.people, in.records[0].table = nil, table
 	in.frames[0].inherit = h.label
 	in.frames[0].settle(in)
 	in.field = &field{}
@@ -190,7 +190,7 @@ func (w *JSON) writeNested(h *hole, at int) int {
 // rewrittenNested is a text's inside as it was judged before.
 func (w *JSON) rewrittenNested(h *hole) []byte {
 	text, table := w.unescaped(h), w.tableOf(h.record)
-	if h.nested == nestedQuery {
+	if h.inside == nestedQuery {
 		var q query
 		q.rewrite(w, text, table)
 		return q.out

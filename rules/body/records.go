@@ -16,7 +16,10 @@ type record struct {
 	parent  int32
 	slots   int32 // its first slot
 	hole    int32 // of the value that starts it, while that can be dropped; none
-	needed  bool  // some decision depends on it
+	pending rules.Pending
+	subject [2]int32 // whose, in subjects
+	needed  bool     // some decision depends on it
+	asks    bool     // a store, whenever the window closes
 	open    bool
 	dropped bool
 }
@@ -108,13 +111,25 @@ func (w *JSON) endRecord(at int32) {
 			for _, s := range w.slots[r.slots : int(r.slots)+w.scope.SlotCount()] {
 				w.values = append(w.values, rules.Value{State: s.state, Text: w.facts[s.start:s.end]})
 			}
-			r.table = w.table(w.judge.Facts(int(r.row), w.values))
+			w.know(r)
 		}
 		if w.undecided--; w.undecided == 0 {
 			w.facts = emptied(w.facts)
 		}
 	}
 	w.slots = w.slots[:r.slots]
+}
+
+// know decides for a record out of what stands in it, or notes whom to ask about.
+func (w *JSON) know(r *record) {
+	r.pending = w.judge.Begin(int(r.row), w.values)
+	if w.people == nil || !r.pending.Known() {
+		r.table = w.table(w.judge.Complete(&r.pending, nil, 0))
+		return
+	}
+	start := len(w.subjects)
+	w.subjects = append(w.subjects, w.judge.Subject(w.values)...)
+	r.subject, r.asks = [2]int32{int32(start), int32(len(w.subjects))}, true
 }
 
 // table remembers the last table: neighbors in a list are often alike.

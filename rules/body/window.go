@@ -174,15 +174,29 @@ func (w *JSON) flush(limit int) error {
 
 // emit judges the first n holes and gives the window up to limit to the sink.
 func (w *JSON) emit(n, limit int, last bool) error {
+	for w.judgings = 0; ; {
+		sent, err := w.try(n, limit, last)
+		if sent || err != nil {
+			return err
+		}
+	}
+}
+
+// try reports false where somebody said something anew before the first byte left: the window is to be judged again.
+func (w *JSON) try(n, limit int, last bool) (bool, error) {
+	was := w.before()
+	if w.people != nil {
+		w.ask()
+	}
 	if err := w.judgeHoles(n); err != nil {
-		return err
+		return false, err
 	}
 	changed, err := w.splice(n, limit)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if w.changed = w.changed || changed; w.changed && w.signed {
-		return &rules.Refusal{Reason: rules.SignedBody, Detail: "the body is signed, so it passes unchanged or not at all"}
+		return false, &rules.Refusal{Reason: rules.SignedBody, Detail: "the body is signed, so it passes unchanged or not at all"}
 	}
 	p := w.held[:limit]
 	if changed {
@@ -190,15 +204,19 @@ func (w *JSON) emit(n, limit int, last bool) error {
 	}
 	w.reserve(true)
 	if len(p) == 0 && !last {
-		return nil
+		return true, nil
 	}
 	w.report.Written += int64(len(p))
-	return w.sink(p, last)
+	sent, err := w.send(p, last)
+	if !sent && err == nil {
+		w.again(n, was)
+	}
+	return sent, err
 }
 
 // carry moves what is left of the window to its start, behind the first n holes and limit bytes.
 func (w *JSON) carry(n, limit int) {
-	w.carryFrames(n, limit)
+	n = w.carryFrames(n, limit)
 	w.carryRecords(n, limit)
 	hits, words := int32(len(w.hits)), int32(len(w.words))
 	if n < len(w.holes) {
@@ -233,8 +251,8 @@ func (w *JSON) carry(n, limit int) {
 }
 
 // carryFrames ties the open frames to the holes that are left. What was taken away while it was open is from here on
-// skipped to its end.
-func (w *JSON) carryFrames(n, limit int) {
+// skipped to its end, with the holes in it. It returns how many holes go.
+func (w *JSON) carryFrames(n, limit int) int {
 	w.skipHole -= n
 	for d := range w.depth + 1 {
 		fr := &w.frames[d]
@@ -248,10 +266,11 @@ func (w *JSON) carryFrames(n, limit int) {
 		}
 		h := &w.holes[fr.hole]
 		if w.skip == 0 && (h.taken() || h.starts != 0 && w.records[h.starts].dropped) {
-			w.skip, w.skipHole = d, none
+			w.skip, w.skipHole, n = d, none, len(w.holes)
 		}
 		fr.hole = none
 	}
+	return n
 }
 
 // carryRecords keeps the records that are open or start behind limit, and notes where each went.
@@ -271,6 +290,7 @@ func (w *JSON) carryRecords(n, limit int) {
 		kept = append(kept, r)
 	}
 	w.records = kept
+	w.carryCrowd()
 	for d := range w.depth + 1 {
 		w.frames[d].record = w.moves[w.frames[d].record]
 	}
@@ -290,6 +310,6 @@ func (h *hole) move(n, limit int, hits, words int32) {
 // full reports whether the window holds what it may, the same for the same body however it is cut. Notes about the window
 // may outgrow it where every other byte is a value that rules speak of; they are bounded, too.
 func (w *JSON) full() bool {
-	notes := len(w.facts) + len(w.holes)*holeSize + len(w.records)*recordSize + len(w.slots)*slotSize + len(w.hits)*hitSize
+	notes := len(w.facts) + len(w.subjects) + len(w.holes)*holeSize + len(w.records)*recordSize + len(w.slots)*slotSize + len(w.hits)*hitSize
 	return len(w.held) >= w.limits.Hold || notes >= 4*w.limits.Hold
 }

@@ -12,7 +12,7 @@ const zeroUUID = "00000000-0000-0000-0000-000000000000"
 // write writes what is left of a hole's value, and returns where the window goes on; at is up to where it was copied.
 func (w *JSON) write(h *hole, at, limit int) int {
 	if h.action == rules.Keep {
-		if h.edits && h.nested != flat {
+		if h.edits && h.inside != flat {
 			return w.writeNested(h, at)
 		}
 		if h.edits {
@@ -73,7 +73,7 @@ func isScalar(b []byte) bool {
 // writeText writes a string masked or as a token. Hits in it are masked first, lest the mask show a part of one.
 func (w *JSON) writeText(h *hole) {
 	value := w.unescaped(h)
-	if h.edits && h.nested != flat {
+	if h.edits && h.inside != flat {
 		value = w.rewrittenNested(h)
 	} else if h.edits && h.action == rules.Mask {
 		w.spare = w.appendEdited(emptied(w.spare), h, value)

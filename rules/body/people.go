@@ -1,0 +1,111 @@
+package body
+
+import "github.com/caddy-minimize/minimize/rules"
+
+// maxJudgings is how often a window is judged again because something was said anew meanwhile. After that nobody is known.
+const maxJudgings = 4
+
+// crowd is whom a store is asked about when a window closes.
+type crowd struct {
+	subjects []byte // their ids, one after another
+	ids      [][]byte
+	found    []*rules.Person
+	nth      []int
+	judgings int                         // of this window
+	counts   [][rules.ActionCount]uint32 // of the report, before the window was judged
+}
+
+// ask decides for the message and for every closed record of the window by what is known now of its data subject. All of
+// them are asked about at once.
+func (w *JSON) ask() {
+	message, subject := w.judge.Message()
+	w.ids = w.ids[:0]
+	if message.Known() {
+		w.ids = append(w.ids, []byte(subject))
+	}
+	for i := range w.records {
+		if r := &w.records[i]; r.asks {
+			w.ids = append(w.ids, w.subjects[r.subject[0]:r.subject[1]])
+		}
+	}
+	w.found = append(w.found[:0], make([]*rules.Person, len(w.ids))...)
+	w.nth = append(w.nth[:0], make([]int, len(w.ids))...)
+	if len(w.ids) > 0 && w.judgings < maxJudgings {
+		w.people.Find(w.found, w.ids)
+		w.judge.Seen(w.nth, w.ids)
+	}
+	k := 0
+	next := func() (*rules.Person, int) { k++; return w.found[k-1], w.nth[k-1] }
+	var person *rules.Person
+	var nth int
+	if message.Known() {
+		person, nth = next()
+	}
+	w.records[0].table = w.table(w.judge.Complete(&message, person, nth))
+	for i := range w.records {
+		if r := &w.records[i]; r.asks {
+			person, nth = next()
+			r.table = w.table(w.judge.Complete(&r.pending, person, nth))
+		}
+	}
+}
+
+// send gives a judged window to the sink, unless something was said anew since its people were found.
+func (w *JSON) send(p []byte, last bool) (bool, error) {
+	if w.people == nil || w.judgings >= maxJudgings {
+		return true, w.sink(p, last)
+	}
+	return w.people.Send(w.found, func() error { return w.sink(p, last) })
+}
+
+// judging is what judging a window changes besides its holes.
+type judging struct {
+	run    run
+	report rules.Report
+}
+
+// before notes how things stand, so that the window can be judged again.
+func (w *JSON) before() (was judging) {
+	if w.people != nil {
+		w.counts = append(w.counts[:0], w.report.Counts...)
+		was = judging{w.run, w.report}
+	}
+	return was
+}
+
+// again takes back what was judged, because something was said anew meanwhile.
+func (w *JSON) again(n int, was judging) {
+	taken := w.taken
+	w.run, w.taken = was.run, taken
+	w.report = was.report
+	w.report.Counts = append(w.report.Counts[:0], w.counts...)
+	for i := range w.holes[:n] {
+		w.holes[i].judged = false
+	}
+	for i := range w.records {
+		w.records[i].dropped = false
+	}
+	w.judgings++
+}
+
+// carryCrowd keeps whom the records that are left ask about.
+func (w *JSON) carryCrowd() {
+	if w.people == nil {
+		return
+	}
+	w.records[0].table = nil // the next window asks anew
+	var left []byte
+	for i := range w.records {
+		if r := &w.records[i]; r.asks {
+			start := len(left)
+			left = append(left, w.subjects[r.subject[0]:r.subject[1]]...)
+			r.subject = [2]int32{int32(start), int32(len(left))}
+		}
+	}
+	w.subjects = append(emptied(w.subjects), left...)
+}
+
+func (c *crowd) forget() {
+	c.subjects, c.counts = pooled(c.subjects), pooled(c.counts)
+	c.ids, c.found, c.nth = pooled(c.ids), pooled(c.found), pooled(c.nth)
+}

@@ -1,0 +1,272 @@
+package rules
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+)
+
+// consent is what a data subject's consents come to for one disclosure, comparable. Nearly everybody has one of all
+// categories, or none.
+type consent struct {
+	level   Level
+	policy  int32
+	more    *grants // instead: several, or such that are for some categories only
+	lacking Reason  // why there is none; Permitted: nobody can say more than that
+}
+
+// grants are consents that count, the same pointer for the same ones.
+type grants struct{ list []grant }
+
+type grant struct {
+	level      Level
+	policy     int32
+	categories []Category // nil: all
+}
+
+// maxGrants bounds the different sets of consents that a kind remembers. Rarer ones are judged anew.
+const maxGrants = 1024
+
+// consented returns why no consent covers a category at a level, for a policy version; Permitted where one does.
+func (c consent) consented(name Category, level Level, policy int) Reason {
+	lacks := c.lacking
+	if lacks == Permitted {
+		lacks = ConsentMissing
+	}
+	if c.more == nil {
+		return grant{level: c.level, policy: c.policy}.covers(name, level, policy, lacks)
+	}
+	for _, g := range c.more.list {
+		if lacks = g.covers(name, level, policy, lacks); lacks == Permitted {
+			return Permitted
+		}
+	}
+	return lacks
+}
+
+// covers returns Permitted, or why not: the reason there was, or that the version is too old.
+func (g grant) covers(name Category, level Level, policy int, otherwise Reason) Reason {
+	switch {
+	case g.level < level || g.categories != nil && !slices.ContainsFunc(g.categories, func(c Category) bool { return c.Contains(name) }):
+		return otherwise
+	case int(g.policy) < policy:
+		return PolicyVersion
+	}
+	return Permitted
+}
+
+// Complete adds what is known of a record's data subject: nil, that nobody can tell; nth is what People.Seen says.
+func (j *Judge) Complete(p *Pending, person *Person, nth int) Facts {
+	f := p.facts
+	if len(j.later) == 0 && !j.asksConsent {
+		return f
+	}
+	minor := j.minor(p, person)
+	for _, i := range j.later {
+		f.set(i, j.answer(&j.conditions[i], p, person, nth, minor))
+	}
+	switch {
+	case person == nil && p.Known() && j.people:
+		f.lacking = Unavailable
+	case person != nil && j.asksConsent:
+		f.consent = j.consentOf(person, minor == yes || minor == unknown && p.born)
+	}
+	return f
+}
+
+func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor answer) answer {
+	switch c.what {
+	case askSelf:
+		return p.whether(p.self)
+	case askGuardian:
+		return either(p.whether(p.ward), j.told(p, person, func() bool { return slices.Contains(person.Guardians, j.disclosure.Caller.ID) }))
+	case askMinor:
+		if minor != unknown {
+			return oneOf(map[answer]string{yes: "true", no: "false"}[minor], c.want)
+		}
+	case askEnded:
+		return either(p.ended, j.told(p, person, func() bool { return person.Ended }))
+	case askRestricted:
+		return j.told(p, person, func() bool { return j.said(person, func(c *Consent) time.Time { return c.Restricted }) })
+	case askObjected:
+		now := answerOf(p.self && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose))
+		return either(now, j.told(p, person, func() bool { return j.said(person, func(c *Consent) time.Time { return c.Objected }) }))
+	case askPolicy:
+		return both(answerOf(p.subject == subjectKnown && person != nil), j.told(p, person, func() bool { return person.Policy >= c.least }))
+	case askCase:
+		return j.acts(c.name, p, person)
+	case askOver:
+		if nth > 0 {
+			return answerOf(nth > c.least)
+		}
+	}
+	return unknown
+}
+
+// whether is an answer about the data subject's id: unknown where there is none.
+func (p *Pending) whether(is bool) answer {
+	if p.subject != subjectKnown {
+		return unknown
+	}
+	return answerOf(is)
+}
+
+// told is what a store says of a data subject. Where no store is configured, or nobody says whose data it is, nobody can
+// have said anything; where somebody should be known, or the store is away, nobody can tell.
+func (j *Judge) told(p *Pending, person *Person, says func() bool) answer {
+	switch {
+	case j.disclosure.People == nil || p.subject == subjectNobody:
+		return no
+	case person == nil:
+		return unknown
+	}
+	return answerOf(says())
+}
+
+// minor answers whether a data subject is below the age limit. It is one if the record or the store says so.
+func (j *Judge) minor(p *Pending, person *Person) answer {
+	if p.minor == yes || person == nil {
+		return p.minor
+	}
+	if person.Minor {
+		return yes
+	}
+	switch stored := underAge(person.Born, p.limit, j.disclosure.Time); {
+	case stored == unknown || p.minor == unknown:
+		return max(stored, p.minor) // the one that is an answer
+	default:
+		return either(stored, p.minor)
+	}
+}
+
+// said reports whether a data subject said something of this purpose, to everybody or to this recipient.
+func (j *Judge) said(person *Person, when func(*Consent) time.Time) bool {
+	for i := range person.Consents {
+		c := &person.Consents[i]
+		if !when(c).IsZero() && (c.Purpose == j.disclosure.Purpose || c.Purpose == "") && (c.Recipient == "" || j.recipientIs(c.Recipient)) {
+			return true
+		}
+	}
+	return false
+}
+
+// recipientIs reports whether the caller reads for a recipient of this name or kind.
+func (j *Judge) recipientIs(name string) bool {
+	organisation := j.disclosure.Caller.Organisation
+	if organisation == "" {
+		return false
+	}
+	entry := j.rules.register[organisation]
+	return name == organisation || entry != nil && name == entry.Kind
+}
+
+// granted reports whether a consent given to name is one to who asks here. One that names nobody is for us and who works
+// for us; sharing with anybody else has to name the recipient (PIPL 23, GDPR 13(1)(e)).
+func (j *Judge) granted(name string) bool {
+	if name != "" {
+		return j.recipientIs(name)
+	}
+	entry := j.rules.register[j.disclosure.Caller.Organisation]
+	return j.disclosure.Caller.Organisation == "" || entry != nil && (entry.Kind == "own" || entry.Kind == "processor")
+}
+
+// consentOf is what a data subject's consents to this purpose and recipient come to. A minor's own do not count.
+func (j *Judge) consentOf(person *Person, minor bool) (is consent) {
+	if person.Ended {
+		return consent{lacking: Ended}
+	}
+	objected := j.said(person, func(c *Consent) time.Time { return c.Objected })
+	var one grant
+	var list []grant
+	for i := range person.Consents {
+		c := &person.Consents[i]
+		if c.Purpose != j.disclosure.Purpose || c.Given.IsZero() || !j.granted(c.Recipient) {
+			continue
+		}
+		lacks := Permitted
+		switch {
+		case minor && !c.ByGuardian:
+			lacks = GuardianMissing
+		case !c.Withdrawn.IsZero() || !c.Expires.IsZero() && !j.disclosure.Time.Before(c.Expires) || c.Level <= LevelBundled:
+			lacks = ConsentMissing
+		case objected:
+			lacks = Objection
+		}
+		switch g := (grant{c.Level, int32(c.Policy), c.Categories}); {
+		case lacks != Permitted:
+			if is.lacking == Permitted || lacks < is.lacking {
+				is.lacking = lacks
+			}
+		case one.level == 0 && list == nil && g.categories == nil:
+			one = g
+		default:
+			list = append(list, g)
+		}
+	}
+	switch {
+	case list != nil && one.level > 0:
+		list = append(list, one)
+		fallthrough
+	case list != nil:
+		return consent{more: j.intern(list)}
+	case one.level > 0:
+		return consent{level: one.level, policy: one.policy}
+	case objected:
+		is.lacking = Objection
+	}
+	return is
+}
+
+// intern returns the same grants for the same list, so that facts stay comparable.
+func (k *kind) intern(list []grant) *grants {
+	var key []byte
+	for _, g := range list {
+		key = append(binary.LittleEndian.AppendUint32(append(key, byte(g.level)), uint32(g.policy)), bit(g.categories == nil))
+		for _, c := range g.categories {
+			key = append(append(key, c...), 0)
+		}
+		key = append(key, 0)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	is := k.grants[string(key)]
+	if is == nil {
+		is = &grants{list}
+		if len(k.grants) < maxGrants {
+			k.grants[string(key)] = is
+		}
+	}
+	return is
+}
+
+// acts answers whether the caller acts in an open case of this kind and data subject.
+func (j *Judge) acts(kind string, p *Pending, person *Person) answer {
+	if p.subject != subjectKnown {
+		return unknown
+	}
+	who := &j.disclosure.Caller
+	if p.signed != nil {
+		return answerOf(p.signed.Kind == kind && j.open(p.signed))
+	}
+	if who.Case != nil || j.disclosure.People == nil {
+		return no
+	}
+	if person == nil {
+		return unknown
+	}
+	return answerOf(slices.ContainsFunc(person.Cases, func(c Case) bool {
+		return c.Kind == kind && j.open(&c) && (who.CaseID == "" || who.CaseID == c.ID) && j.mayAct(&c)
+	}))
+}
+
+func (j *Judge) open(c *Case) bool { return c.Ends.IsZero() || j.disclosure.Time.Before(c.Ends) }
+
+// mayAct reports whether the caller is one of those who may act in a case. A case that names nobody is for whom
+// authentication puts into it.
+func (j *Judge) mayAct(c *Case) bool {
+	who := &j.disclosure.Caller
+	if len(c.Callers) == 0 && len(c.Roles) == 0 {
+		return who.CaseID == c.ID
+	}
+	return who.ID != "" && slices.Contains(c.Callers, who.ID) || slices.ContainsFunc(c.Roles, func(r string) bool { return slices.Contains(j.roles, r) })
+}
