@@ -310,20 +310,6 @@ func TestOrganisationLifts(t *testing.T) {
 	}
 }
 
-// TestRetain: while time does not count yet, what has an end is past it.
-func TestRetain(t *testing.T) {
-	decide := judged(t, &Disclosure{}, `records: [{at: "", subject: /id, created: /at, retain: 3y}]
-allow:
-  - {id: one, to: a, for: p, keep: [contact, order]}
-  - {id: two, to: a, for: p, basis: legal_obligation, keep: [identity]}
-`)
-	for c, want := range map[Category]Action{"contact.phone": Strip, "order.number": Keep, "identity.national_id": Keep} {
-		if d := decide(c); d.Action != want || want == Strip && d.Reason != Ended {
-			t.Errorf("%s: %v for %v, want %v", c, d.Action, d.Reason, want)
-		}
-	}
-}
-
 // TestSameNumber: numbers are equal in any spelling, without rounding.
 func TestSameNumber(t *testing.T) {
 	for _, same := range [][2]string{{"3", "3.0"}, {"3", "30e-1"}, {"3", "0.3E1"}, {"0", "-0.00"}, {"9007199254740993", "9007199254740993.0"}} {

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	freeHold  = 32 << 10 // of every body, not counted in the budget
-	grainSize = 64 << 10 // the budget is asked for so much at once
+	freeHold  = 32 << 10  // of every body, not counted in the budget
+	grainSize = 64 << 10  // the budget is asked for so much at once
 	maxPooled = 256 << 10 // a larger buffer is not kept for the next body
 )
 

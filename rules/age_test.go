@@ -1,0 +1,124 @@
+package rules
+
+import (
+	"testing"
+	"time"
+)
+
+// TestMinor holds the age limits of the countries against records that say the age in every way there is.
+func TestMinor(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p]
+records: [{at: /u, subject: /id, born: /born, country: /country}]
+allow: [{id: all, to: a, for: p, keep: [personal]}]
+limit: [{id: minors, to: a, when: {minor: true}, strip: [personal]}]
+`)
+	for _, c := range []struct {
+		country, born string
+		minor         bool
+	}{
+		{"CN", "13", true}, {"CN", "14", false}, {"CN", "2012-11-22", false}, {"CN", "2012-11-23", true}, {"CN", "11010520121123001X", true},
+		{"DE", "15", true}, {"DE", "16", false}, {"IT", "13", true}, {"IT", "14", false}, {"DK", "14", true}, {"GB", "13", false}, {"GB", "12", true},
+		{"JP", "17", true}, {"JP", "18", false}, {"", "17", true}, {"", "18", false}, {"Germany", "17", true},
+		{"DE", "19900102", false}, {"DE", "1990/01/02", false}, {"DE", "1990-01-02T00:00:00Z", false}, {"DE", "1990-01-02 03:04:05", false},
+		{"DE", "RSSMRA85T10A562S", false}, {"CN", "11010519491231002X", false},
+		{"DE", "", true}, {"DE", "unknown", true}, {"DE", "-3", true}, {"DE", "2999-01-01", true}, {"DE", "900", true}, {"DE", "0", true},
+	} {
+		d := &Disclosure{Purpose: "p", Caller: Caller{Roles: []string{"a"}}, Time: modelNow}
+		j := r.Scope("GET", "/").Judge(d)
+		values := make([]Value, j.Scope().SlotCount())
+		put := func(slot int, text string) {
+			if text != "" {
+				values[slot] = Value{Known, []byte(text)}
+			}
+		}
+		put(slotBorn, c.born)
+		put(slotCountry, c.country)
+		p := j.Begin(0, values)
+		if got := j.Table(j.Complete(&p, nil, 0)).Decide(r.ID("person.name")).Action == Strip; got != c.minor {
+			t.Errorf("%s in %s: a minor %v, want %v", c.born, c.country, got, c.minor)
+		}
+	}
+}
+
+func TestRetain(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p]
+records: [{at: /u, subject: /id, created: /at, retain: 3y}, {at: /m, created: /at, retain: 1m}, {at: /d, created: /at, retain: 2d}]
+allow:
+  - {id: all, to: a, for: p, keep: [personal, general]}
+  - {id: law, to: a, for: p, basis: legal_obligation, keep: [contact.phone]}
+`)
+	stamp := func(at time.Time) string { return at.Format(time.RFC3339) }
+	for _, c := range []struct {
+		row     int
+		created string
+		kept    bool
+	}{
+		{0, "2026-10-01", true}, {0, "2023-11-22", true}, {0, "2023-11-21", false}, {0, "2019-01-01", false}, {0, "", false}, {0, "soon", false},
+		{0, "1700611200", true}, {0, "1700524800", false}, {0, "1700611200000", true}, {1, "2026-10-22", true}, {1, "2026-10-21", false},
+		{2, stamp(modelNow.AddDate(0, 0, -2)), true}, {2, stamp(modelNow.AddDate(0, 0, -3)), false}, {2, "2030-01-01", true},
+	} {
+		j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{Roles: []string{"a"}}, Time: modelNow})
+		values := make([]Value, j.Scope().SlotCount())
+		if c.created != "" {
+			values[slotCreated] = Value{Known, []byte(c.created)}
+		}
+		p := j.Begin(c.row, values)
+		table := j.Table(j.Complete(&p, nil, 0))
+		if got := table.Decide(r.ID("person.name")); (got.Action == Keep) != c.kept || !c.kept && got.Reason != Ended {
+			t.Errorf("row %d of %q: %v, %v", c.row, c.created, got.Action, got.Reason)
+		}
+		if law, general := table.Decide(r.ID("contact.phone")).Action, table.Decide(r.ID("order.number")).Action; law != Keep || general != Keep {
+			t.Errorf("row %d of %q: under the law %v, general %v", c.row, c.created, law, general)
+		}
+	}
+}
+
+// TestOver: the first data subjects of a day are seen, from the next one on the limit holds; who cannot be counted is one more.
+func TestOver(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p]
+records: [{at: /u, subject: /id}]
+allow: [{id: all, to: a, for: p, keep: [personal]}]
+limit: [{id: many, to: a, over: 3/day, mask: [person.name]}, {id: more, to: a, over: 5/day, strip: [person.name]}]
+`)
+	j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{ID: "c", Roles: []string{"a"}}, Time: modelNow, People: somePeople{}})
+	values := make([]Value, j.Scope().SlotCount())
+	values[slotSubject] = Value{Known, []byte("u")}
+	p := j.Begin(0, values)
+	for nth, want := range []Action{Strip, Keep, Keep, Keep, Mask, Mask, Strip, Strip} {
+		d := j.Table(j.Complete(&p, &Person{}, nth)).Decide(r.ID("person.name"))
+		if d.Action != want || want != Keep && d.Reason != Over {
+			t.Errorf("the data subject number %d: %v, %v", nth, d.Action, d.Reason)
+		}
+	}
+}
+
+// TestRecipientsConsent: a consent that names nobody is one to us and who works for us; others have to be named.
+func TestRecipientsConsent(t *testing.T) {
+	r := mustCompile(t, `purposes: [p]
+recipients: {ads: {kind: third_party}, cloud: {kind: processor}, sister: {kind: affiliate}}
+allow: [{id: all, to: [third_party, processor, affiliate], for: p, consent: general, keep: [personal]}]
+`)
+	for _, c := range []struct {
+		organisation, named string
+		granted             bool
+	}{
+		{"", "", true}, {"", "ads", false}, {"ads", "", false}, {"ads", "ads", true}, {"ads", "third_party", true}, {"ads", "affiliate", false}, {"ads", "cloud", false},
+		{"cloud", "", true}, {"cloud", "cloud", true}, {"sister", "", false}, {"sister", "sister", true}, {"nobody", "", false}, {"nobody", "nobody", true},
+	} {
+		j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{Organisation: c.organisation}, Time: modelNow, People: somePeople{}})
+		said := func(x Consent) consent {
+			x.Purpose, x.Level, x.Given = "p", LevelExplicit, modelNow
+			return j.consentOf(&Person{Consents: []Consent{{Purpose: "p", Level: LevelExplicit, Given: modelNow, Recipient: c.named}, x}}, false)
+		}
+		with := said(Consent{Recipient: "somebody else"})
+		if got := with.consented("person", LevelGeneral, 0) == Permitted; got != c.granted {
+			t.Errorf("%q asks, %q is named: %v, want %v", c.organisation, c.named, got, c.granted)
+		}
+		if against := said(Consent{Recipient: "", Objected: modelNow}); against.consented("person", LevelGeneral, 0) != Objection {
+			t.Errorf("%q: an objection that names nobody holds against everybody", c.organisation)
+		}
+	}
+}

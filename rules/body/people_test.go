@@ -1,0 +1,163 @@
+package body
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// register is a store that notes what it is asked.
+type register struct {
+	agreed map[string]bool
+	away   bool
+	finds  [][]string
+	leave  func() bool // right before a window leaves: reports whether it may
+}
+
+func (s *register) Find(found []*rules.Person, subjects [][]byte) {
+	var ids []string
+	for i, id := range subjects {
+		ids = append(ids, string(id))
+		if s.away {
+			continue
+		}
+		found[i] = &rules.Person{}
+		if s.agreed[string(id)] {
+			found[i].Consents = []rules.Consent{{Purpose: "work", Level: rules.LevelExplicit, Given: time.Unix(1, 0)}}
+		}
+	}
+	s.finds = append(s.finds, ids)
+}
+
+func (*register) Case(string) *rules.Case           { return nil }
+func (*register) Seen([]int, string, [][]byte, int) {}
+
+func (s *register) Send(_ []*rules.Person, write func() error) (bool, error) {
+	if s.leave != nil && !s.leave() {
+		return false, nil
+	}
+	return true, write()
+}
+
+const agreedPhone = `minimize: 1
+roles: [reader]
+purposes: [work]
+records: [{at: /list/*, subject: /id}]
+allow: [{id: agreed, to: reader, for: work, consent: explicit, keep: [contact.phone]}]
+`
+
+func (s *register) judge(t testing.TB, subject string) *rules.Judge {
+	return scopeOf(t, agreedPhone).Judge(&rules.Disclosure{
+		Caller: rules.Caller{ID: "me", Roles: []string{"reader"}}, Purpose: "work", Subject: subject, Time: time.Now(), People: s,
+	})
+}
+
+// TestPageOfPeople: each element is judged by its own data subject, wherever the id stands, with one question to the store.
+func TestPageOfPeople(t *testing.T) {
+	s := &register{agreed: map[string]bool{}}
+	var elements, want []string
+	for i := range 100 {
+		id := fmt.Sprintf(`"id":"u%d"`, i)
+		phone := fmt.Sprintf(`"phone":"138001%05d"`, i)
+		s.agreed[fmt.Sprint("u", i)] = i%3 == 0
+		both := []string{id, phone}
+		if i%2 == 0 {
+			slices.Reverse(both)
+		}
+		elements = append(elements, "{"+strings.Join(both, ",")+"}")
+		if i%3 > 0 {
+			both = []string{id}
+		}
+		want = append(want, "{"+strings.Join(both, ",")+"}")
+	}
+	got := output(t, s.judge(t, ""), `{"list":[`+strings.Join(elements, ",")+`]}`)
+	if got != `{"list":[`+strings.Join(want, ",")+`]}` {
+		t.Errorf("got %s", got)
+	}
+	if len(s.finds) != 1 || len(s.finds[0]) != 100 {
+		t.Errorf("the store was asked %d times", len(s.finds))
+	}
+}
+
+// TestUnknownPeople: an element whose data subject nobody can name discloses nothing that needs a consent, and neither
+// does anything while the store is away.
+func TestUnknownPeople(t *testing.T) {
+	s := &register{agreed: map[string]bool{"": true, "u1": true, "null": true, "7": true}}
+	for in, want := range map[string]string{
+		`{"list":[{"phone":"13800138000"}]}`:                              `{"list":[{}]}`,
+		`{"list":[{"id":null,"phone":"13800138000"}]}`:                    `{"list":[{"id":null}]}`,
+		`{"list":[{"id":"","phone":"13800138000"}]}`:                      `{"list":[{"id":""}]}`,
+		`{"list":[{"id":"u1","id":"u1","phone":"13800138000"}]}`:          `{"list":[{"id":"u1","id":"u1"}]}`,
+		`{"list":[{"id":["u1"],"phone":"13800138000"}]}`:                  `{"list":[{"id":["u1"]}]}`,
+		`{"list":[{"phone":"13800138000","id":7}],"phone":"13800138000"}`: `{"list":[{"phone":"13800138000","id":7}]}`,
+		`{"phone":"13800138000"}`:                                         `{}`,
+	} {
+		if got := output(t, s.judge(t, ""), in); got != want {
+			t.Errorf("%s gave %s, want %s", in, got, want)
+		}
+	}
+	s.away = true
+	if got, want := output(t, s.judge(t, "u1"), `{"list":[{"id":"u1","phone":"13800138000"}],"phone":"13800138000"}`), `{"list":[{"id":"u1"}]}`; got != want {
+		t.Errorf("with the store away %s, want %s", got, want)
+	}
+}
+
+// TestWithdrawnMeanwhile: what is withdrawn before the first byte of a window leaves is not in it.
+func TestWithdrawnMeanwhile(t *testing.T) {
+	s := &register{agreed: map[string]bool{"u1": true, "u2": true}}
+	s.leave = func() bool {
+		was := s.agreed["u1"]
+		delete(s.agreed, "u1")
+		return !was
+	}
+	got := output(t, s.judge(t, "u2"), `{"list":[{"id":"u1","phone":"13800138000"},{"id":"u2","phone":"13800138001"}],"phone":"13800138002"}`)
+	if want := `{"list":[{"id":"u1"},{"id":"u2","phone":"13800138001"}],"phone":"13800138002"}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	s = &register{agreed: map[string]bool{"u1": true}}
+	s.leave = func() bool {
+		was := s.agreed["u1"]
+		delete(s.agreed, "u1")
+		return !was
+	}
+	for _, text := range []string{`{\"phone\":\"13800138000\"}`, `{\"phone\":\"13800138000\"} and more`, `https://shop.example/?phone=13800138000`, `call 13800138000`, `13800138000`} {
+		s.agreed["u1"] = true
+		if got := output(t, s.judge(t, ""), `{"list":[{"id":"u1","log":"`+text+`"}]}`); strings.Contains(got, "13800138000") {
+			t.Errorf("%s gave %s", text, got)
+		}
+	}
+	s = &register{agreed: map[string]bool{"u1": true}, leave: func() bool { return false }}
+	if got := output(t, s.judge(t, "u1"), `{"list":[{"id":"u1","phone":"13800138000"}],"phone":"13800138000"}`); got != `{"list":[{"id":"u1"}]}` {
+		t.Errorf("where somebody says something new without end, nobody is known: %s", got)
+	}
+}
+
+// TestWithdrawnWhileStreaming: the message's own data subject is asked about again for every window.
+func TestWithdrawnWhileStreaming(t *testing.T) {
+	s := &register{agreed: map[string]bool{"u1": true}}
+	windows := 0
+	s.leave = func() bool {
+		if windows++; windows == 3 {
+			s.agreed["u1"] = false
+			return false
+		}
+		return true
+	}
+	body := `[` + strings.Repeat(`{"phone":"13800138000"},`, 20_000) + `{}]`
+	c, report, err := rewrite(s.judge(t, "u1"), Limits{Hold: 64 << 10}, body, 32<<10)
+	if err != nil || windows < 5 {
+		t.Fatalf("%v in %d windows", err, windows)
+	}
+	shown := strings.Count(string(c.body), "13800138000")
+	if last := strings.LastIndex(string(c.body), "13800138000"); shown == 0 || shown > 8000 || strings.Contains(string(c.body[:last]), "{}") {
+		t.Errorf("%d of 20000 shown, the last at byte %d of %d", shown, last, len(c.body))
+	}
+	id := scopeOf(t, agreedPhone).Rules().ID("contact.phone")
+	if kept, stripped := report.Counts[id][rules.Keep], report.Counts[id][rules.Strip]; int(kept) != shown || int(kept+stripped) != 20_000 {
+		t.Errorf("%d shown, but %d reported as kept and %d as stripped", shown, kept, stripped)
+	}
+}
