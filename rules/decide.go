@@ -70,6 +70,9 @@ const (
 	AuthToken    Category = "auth.token"
 	CardSecurity Category = "card.security"
 	AddressBook  Category = "addressbook"
+
+	FinancialDebt   Category = "financial.debt"
+	FinancialCredit Category = "financial.credit"
 )
 
 // decide is the decision, a pure function of the kind of disclosure, the category and what is known of the record:
@@ -86,7 +89,7 @@ func (k *kind) decide(id CategoryID, f Facts) Decision {
 	}
 	d = k.lower(d, id, f)
 	if info.Grade > Open {
-		d = k.confine(d, f)
+		d = k.confine(d, info, f)
 	}
 	return d
 }
@@ -126,6 +129,9 @@ func (k *kind) permit(id CategoryID, f Facts) Decision {
 			d = Decision{Action: action, Rule: rule.ID, Numbers: rule.Numbers == "string", paint: k.paint(rule, info)}
 			permitted = true
 		}
+	}
+	if !permitted && k.party != nil && d.Reason != Surplus && !k.party.stripsDenied() {
+		d.Action = Block
 	}
 	return d
 }
@@ -259,6 +265,11 @@ func (k *kind) leastBuiltin(c Category) Action {
 			least = max(least, b.action)
 		}
 	}
+	if k.party.is("public") || k.party.is("contacts") {
+		if FinancialDebt.Contains(c) || FinancialCredit.Contains(c) {
+			return Block
+		}
+	}
 	if AuthToken.Contains(c) && !k.issued(c) {
 		least = max(least, Strip)
 	}
@@ -272,34 +283,6 @@ func (k *kind) issued(c Category) bool {
 		}
 	}
 	return false
-}
-
-// confine blocks what would leave for another country or an organisation without a complete entry in the register. What
-// is blanked or stripped does not leave. Transfers and recipients cannot be judged yet, so none is complete.
-func (k *kind) confine(d Decision, f Facts) Decision {
-	if d.Action >= Blank {
-		return d
-	}
-	switch {
-	case k.broken:
-		return Decision{Action: Block, Reason: Unavailable, paint: d.paint}
-	case k.abroad && k.readsOwn(f) != yes && !k.recipient:
-		return Decision{Action: Block, Reason: Country, paint: d.paint}
-	case k.recipient:
-		return Decision{Action: Block, Reason: RecipientUnknown, paint: d.paint}
-	}
-	return d
-}
-
-// readsOwn answers whether the caller is the data subject or its guardian.
-func (k *kind) readsOwn(f Facts) answer {
-	a := no
-	for i, c := range k.conditions {
-		if c.what == askSelf || c.what == askGuardian {
-			a = either(a, f.get(i))
-		}
-	}
-	return a
 }
 
 // paint is how a category is written under a rule, or without one.

@@ -14,16 +14,17 @@ const (
 
 // Disclosure is who asks, for what: everything a decision depends on besides the record.
 type Disclosure struct {
-	Position Position
-	Caller   Caller
-	Purpose  string
-	Subject  string // of the message, where no record says whose data it is; "": nobody says
-	Unnamed  bool   // the route says whose data the message is, but this one does not tell
-	Download bool
-	Issues   []Category // what this route hands out: a token passes only where the route says so
-	Time     time.Time
-	Objected []string // purposes that the caller objects to with this very request
-	People   People   // nil: no store is configured
+	Position  Position
+	Recipient string // of an egress: the register's entry
+	Caller    Caller
+	Purpose   string
+	Subject   string // of the message, where no record says whose data it is; "": nobody says
+	Unnamed   bool   // the route says whose data the message is, but this one does not tell
+	Download  bool
+	Issues    []Category // what this route hands out: a token passes only where the route says so
+	Time      time.Time
+	Objected  []string // purposes that the caller objects to with this very request
+	People    People   // nil: no store is configured
 }
 
 // Caller is who asks: only what authentication established.

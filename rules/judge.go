@@ -21,12 +21,13 @@ const maxKinds = 4096
 // Judge answers for one disclosure of messages in this scope. What is alike for many disclosures is compiled once.
 func (s *Scope) Judge(d *Disclosure) *Judge {
 	r := s.rules
-	key := string(r.kindKey(s, d))
+	p := r.partyOf(d)
+	key := string(r.kindKey(s, d, p))
 	r.mu.RLock()
 	k := r.kinds[key]
 	r.mu.RUnlock()
 	if k == nil {
-		k = newKind(s, d)
+		k = newKind(s, d, p)
 		r.mu.Lock()
 		if len(r.kinds) < maxKinds {
 			r.kinds[key] = k
@@ -52,10 +53,10 @@ func (d *Disclosure) subject() string {
 }
 
 // kindKey spells what a kind of disclosure depends on: nothing that a caller could make new ones of without end.
-func (r *Ruleset) kindKey(s *Scope, d *Disclosure) []byte {
+func (r *Ruleset) kindKey(s *Scope, d *Disclosure, p *party) []byte {
 	key := make([]byte, 0, 128)
 	key = append(key, byte(d.Position), bit(s.undeclared), bit(s.broken), bit(d.Caller.ID != ""), bit(len(d.Caller.Guardian) > 0),
-		bit(d.Caller.Organisation != ""), bit(inside(r.home, d.Caller.Country)), bit(s.retains()),
+		bit(p != nil), bit(inside(r.home, d.Caller.Country)), bit(s.retains()),
 		bit(d.People != nil), bit(slices.Contains(d.Objected, d.Purpose)))
 	key = binary.LittleEndian.AppendUint64(key, uint64(s.detectors))
 	for _, t := range r.tests {
@@ -70,8 +71,14 @@ func (r *Ruleset) kindKey(s *Scope, d *Disclosure) []byte {
 	for _, role := range r.knownRoles(d) {
 		key = append(append(key, role...), 0)
 	}
-	if r.lifting[d.Caller.Organisation] || r.register[d.Caller.Organisation] != nil {
+	if r.lifting[d.Caller.Organisation] {
 		key = append(append(key, 0), d.Caller.Organisation...)
+	}
+	if p != nil {
+		key = append(key, 0, byte(p.refusal), bit(p.transfer != nil))
+		if p.entry != nil {
+			key = append(key, p.name...)
+		}
 	}
 	for _, c := range d.Issues {
 		key = append(append(key, 0), c...)

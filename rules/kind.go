@@ -9,8 +9,8 @@ import (
 type kind struct {
 	rules       *Ruleset
 	roles       []string
-	abroad      bool // outside home, or nobody knows where
-	recipient   bool // of an organisation: judged as that recipient
+	abroad      bool   // outside home, or nobody knows where
+	party       *party // nil: a caller who reads for us
 	broken      bool
 	undeclared  Action
 	issues      []Category
@@ -96,23 +96,24 @@ func (k *kind) Detecting() bool { return k.detecting }
 // MayBlock reports whether any decision of this disclosure can be Block.
 func (k *kind) MayBlock() bool { return k.mayBlock }
 
-func newKind(s *Scope, d *Disclosure) *kind {
+func newKind(s *Scope, d *Disclosure, p *party) *kind {
 	r := s.rules
 	k := &kind{
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
-		abroad:    r.home != "" && !inside(r.home, d.Caller.Country),
-		recipient: d.Caller.Organisation != "",
-		people:    d.People != nil,
-		issues:    slices.Clone(d.Issues),
-		tables:    map[Facts]*Table{},
-		grants:    map[string]*grants{},
+		abroad: r.home != "" && !inside(r.home, d.Caller.Country) && p == nil,
+		party:  p,
+		people: d.People != nil,
+		issues: slices.Clone(d.Issues),
+		tables: map[Facts]*Table{},
+		grants: map[string]*grants{},
 	}
-	if entry := r.register[d.Caller.Organisation]; entry != nil {
-		k.since = entry.Since
+	if p != nil && p.entry != nil {
+		k.since = p.entry.Since
 	}
-	if s.undeclared {
+	if s.undeclared || p != nil && p.entry != nil && p.entry.Undeclared == "strip" {
 		k.undeclared = Strip
 	}
+	k.asksConsent = p != nil && p.transfer != nil && p.transfer.Consent != ""
 	if k.people || s.retains() {
 		k.ended = 1 + k.condition(condition{what: askEnded})
 	}
@@ -122,8 +123,8 @@ func newKind(s *Scope, d *Disclosure) *kind {
 	if k.people || slices.Contains(d.Objected, d.Purpose) {
 		k.objected = 1 + k.condition(condition{what: askObjected})
 	}
-	k.allow = k.applying(r.allow, d)
-	k.limit = k.applying(r.limit, d)
+	k.allow = k.applying(r.allow, d, false)
+	k.limit = k.applying(r.limit, d, true)
 	if k.abroad { // reading one's own is no transfer
 		k.caller(d, true, true)
 	}
@@ -137,19 +138,14 @@ func newKind(s *Scope, d *Disclosure) *kind {
 }
 
 // applying picks the rules whose `to`, `from` and `for` can be this disclosure's.
-func (k *kind) applying(all []*compiledRule, d *Disclosure) []kindRule {
+func (k *kind) applying(all []*compiledRule, d *Disclosure, limit bool) []kindRule {
 	var list []kindRule
 	for _, c := range all {
 		if !c.purposeFits(d.Purpose) || len(c.From) > 0 { // a response has no sender that a rule could name
 			continue
 		}
 		rule := kindRule{compiledRule: c, holds: yes, lifted: c.Unless.met(d)}
-		for _, role := range k.roles {
-			if rule.audience == "" && hasWord(c.To, role) {
-				rule.audience = role
-			}
-		}
-		rule.self, rule.guardian = k.caller(d, hasWord(c.To, Self), hasWord(c.To, Guardian))
+		k.address(&rule, d, limit)
 		if rule.audience == "" && rule.self == 0 && rule.guardian == 0 {
 			continue
 		}
@@ -164,6 +160,25 @@ func (k *kind) applying(all []*compiledRule, d *Disclosure) []kindRule {
 		list = append(list, rule)
 	}
 	return list
+}
+
+// address says who of a rule's `to` the disclosure is to. Who reads for an organisation may have what that recipient may
+// have, and nothing by a role; a limit of the role holds, too.
+func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
+	if k.party != nil {
+		if slices.ContainsFunc(rule.To, func(w Word) bool { return k.party.entry != nil && k.party.is(w.Name) }) {
+			rule.audience = k.party.name
+		}
+		if !limit {
+			return
+		}
+	}
+	for _, role := range k.roles {
+		if rule.audience == "" && hasWord(rule.To, role) {
+			rule.audience = role
+		}
+	}
+	rule.self, rule.guardian = k.caller(d, hasWord(rule.To, Self), hasWord(rule.To, Guardian))
 }
 
 // ask adds what a rule wants to know of the data subject.
@@ -253,7 +268,7 @@ func either(a, b answer) answer {
 func (k *kind) fix(s *Scope) {
 	table := k.Table(Facts{})
 	k.fixed = make([]*Decision, len(k.rules.categories))
-	k.mayBlock = k.abroad || k.recipient || k.broken
+	k.mayBlock = k.abroad || k.party != nil || k.broken
 	for c := range k.fixed {
 		if !k.asksRecord(CategoryID(c)) {
 			k.fixed[c] = table.Decide(CategoryID(c))
@@ -276,6 +291,9 @@ func (k *kind) asksRecord(c CategoryID) bool {
 		return false
 	}
 	if k.ended > 0 && k.rules.categories[c].Grade > General {
+		return true
+	}
+	if k.party != nil && k.party.transfer != nil && k.party.transfer.Consent != "" {
 		return true
 	}
 	if k.abroad && slices.ContainsFunc(k.conditions, func(c condition) bool { return c.what <= askGuardian }) {

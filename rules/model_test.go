@@ -35,6 +35,9 @@ type model struct {
 func (m *model) decide(d *Disclosure, rec *modelRecord, c Category) Action {
 	action := Keep
 	if m.grades[c] > Open {
+		if d.Caller.Organisation != "" {
+			return Block // nobody is registered
+		}
 		action = m.allowed(d, rec, c)
 	}
 	for _, doc := range m.docs {
@@ -48,7 +51,7 @@ func (m *model) decide(d *Disclosure, rec *modelRecord, c Category) Action {
 		action = Strip
 	}
 	if m.grades[c] > Open && action < Blank {
-		if d.Caller.Organisation != "" || m.home != "" && d.Caller.Country != m.home && m.own(d, rec) != "yes" {
+		if m.home != "" && d.Caller.Country != m.home && m.own(d, rec) != "yes" {
 			return Block
 		}
 	}

@@ -143,31 +143,20 @@ func (j *Judge) minor(p *Pending, person *Person) answer {
 func (j *Judge) said(person *Person, when func(*Consent) time.Time) bool {
 	for i := range person.Consents {
 		c := &person.Consents[i]
-		if !when(c).IsZero() && (c.Purpose == j.disclosure.Purpose || c.Purpose == "") && (c.Recipient == "" || j.recipientIs(c.Recipient)) {
+		if !when(c).IsZero() && (c.Purpose == j.disclosure.Purpose || c.Purpose == "") && (c.Recipient == "" || j.party.is(c.Recipient)) {
 			return true
 		}
 	}
 	return false
 }
 
-// recipientIs reports whether the caller reads for a recipient of this name or kind.
-func (j *Judge) recipientIs(name string) bool {
-	organisation := j.disclosure.Caller.Organisation
-	if organisation == "" {
-		return false
-	}
-	entry := j.rules.register[organisation]
-	return name == organisation || entry != nil && name == entry.Kind
-}
-
 // granted reports whether a consent given to name is one to who asks here. One that names nobody is for us and who works
 // for us; sharing with anybody else has to name the recipient (PIPL 23, GDPR 13(1)(e)).
 func (j *Judge) granted(name string) bool {
 	if name != "" {
-		return j.recipientIs(name)
+		return j.party.is(name)
 	}
-	entry := j.rules.register[j.disclosure.Caller.Organisation]
-	return j.disclosure.Caller.Organisation == "" || entry != nil && (entry.Kind == "own" || entry.Kind == "processor")
+	return j.party == nil || j.party.is("own") || j.party.is("processor")
 }
 
 // consentOf is what a data subject's consents to this purpose and recipient come to. A minor's own do not count.
