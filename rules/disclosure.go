@@ -15,7 +15,7 @@ const (
 // Disclosure is who asks, for what: everything a decision depends on besides the record.
 type Disclosure struct {
 	Position  Position
-	Recipient string // of an egress: the register's entry
+	Recipient string // of an egress: the register's entry; inbound: whose answer comes in
 	Caller    Caller
 	Purpose   string
 	Subject   string // of the message, where no record says whose data it is; "": nobody says

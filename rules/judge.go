@@ -42,6 +42,8 @@ func (d *Disclosure) subject() string {
 	switch c := d.Caller.Case; {
 	case d.Subject != "":
 		return d.Subject
+	case d.Position == Inbound && d.Recipient == "":
+		return d.Caller.ID
 	case c != nil:
 		return c.Subject
 	case d.Caller.CaseID != "" && d.People != nil:
@@ -56,7 +58,7 @@ func (d *Disclosure) subject() string {
 func (r *Ruleset) kindKey(s *Scope, d *Disclosure, p *party) []byte {
 	key := make([]byte, 0, 128)
 	key = append(key, byte(d.Position), bit(s.undeclared), bit(s.broken), bit(d.Caller.ID != ""), bit(len(d.Caller.Guardian) > 0),
-		bit(p != nil), bit(inside(r.home, d.Caller.Country)), bit(s.retains()),
+		bit(p != nil), bit(d.sender() != ""), bit(inside(r.home, d.Caller.Country)), bit(s.retains()),
 		bit(d.People != nil), bit(slices.Contains(d.Objected, d.Purpose)))
 	key = binary.LittleEndian.AppendUint64(key, uint64(s.detectors))
 	for _, t := range r.tests {
@@ -73,6 +75,9 @@ func (r *Ruleset) kindKey(s *Scope, d *Disclosure, p *party) []byte {
 	}
 	if r.lifting[d.Caller.Organisation] {
 		key = append(append(key, 0), d.Caller.Organisation...)
+	}
+	if d.Position == Inbound && r.register[d.sender()] != nil {
+		key = append(append(key, 0), d.sender()...)
 	}
 	if p != nil {
 		key = append(key, 0, byte(p.refusal), bit(p.transfer != nil))

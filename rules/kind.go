@@ -9,7 +9,8 @@ import (
 type kind struct {
 	rules       *Ruleset
 	roles       []string
-	abroad      bool   // outside home, or nobody knows where
+	inbound     bool   // we collect
+	abroad      bool   // read outside home, or nobody knows where
 	party       *party // nil: a caller who reads for us
 	broken      bool
 	undeclared  Action
@@ -100,12 +101,13 @@ func newKind(s *Scope, d *Disclosure, p *party) *kind {
 	r := s.rules
 	k := &kind{
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
-		abroad: r.home != "" && !inside(r.home, d.Caller.Country) && p == nil,
-		party:  p,
-		people: d.People != nil,
-		issues: slices.Clone(d.Issues),
-		tables: map[Facts]*Table{},
-		grants: map[string]*grants{},
+		inbound: d.Position == Inbound,
+		abroad:  r.home != "" && !inside(r.home, d.Caller.Country) && p == nil && d.Position == Response,
+		party:   p,
+		people:  d.People != nil,
+		issues:  slices.Clone(d.Issues),
+		tables:  map[Facts]*Table{},
+		grants:  map[string]*grants{},
 	}
 	if p != nil && p.entry != nil {
 		k.since = p.entry.Since
@@ -141,7 +143,7 @@ func newKind(s *Scope, d *Disclosure, p *party) *kind {
 func (k *kind) applying(all []*compiledRule, d *Disclosure, limit bool) []kindRule {
 	var list []kindRule
 	for _, c := range all {
-		if !c.purposeFits(d.Purpose) || len(c.From) > 0 { // a response has no sender that a rule could name
+		if !c.purposeFits(d.Purpose) || !k.comesFrom(c.From, d) {
 			continue
 		}
 		rule := kindRule{compiledRule: c, holds: yes, lifted: c.Unless.met(d)}
@@ -162,9 +164,33 @@ func (k *kind) applying(all []*compiledRule, d *Disclosure, limit bool) []kindRu
 	return list
 }
 
+// comesFrom reports whether the sender is one of those that a rule names. Only what we collect has a sender.
+func (k *kind) comesFrom(from []Word, d *Disclosure) bool {
+	if len(from) == 0 {
+		return true
+	}
+	sender := &party{name: d.sender()}
+	sender.entry = k.rules.register[sender.name]
+	return k.inbound && slices.ContainsFunc(from, func(w Word) bool {
+		switch {
+		case sender.name != "":
+			return sender.is(w.Name)
+		case w.Name == Self:
+			return d.Caller.ID != ""
+		}
+		return slices.Contains(k.roles, w.Name)
+	})
+}
+
 // address says who of a rule's `to` the disclosure is to. Who reads for an organisation may have what that recipient may
 // have, and nothing by a role; a limit of the role holds, too.
 func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
+	if k.inbound {
+		if hasWord(rule.To, Us) {
+			rule.audience = Us
+		}
+		return
+	}
 	if k.party != nil {
 		if slices.ContainsFunc(rule.To, func(w Word) bool { return k.party.entry != nil && k.party.is(w.Name) }) {
 			rule.audience = k.party.name

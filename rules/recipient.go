@@ -14,9 +14,20 @@ type party struct {
 	transfer *Transfer  // of another country, that has to cover each category; nil: none is needed
 }
 
-// recipient is the name of the register entry that a disclosure goes to; "": a caller who reads for us.
+// recipient is the name of the register entry that a disclosure goes to; "": a caller who reads for us, or us.
 func (d *Disclosure) recipient() string {
-	if d.Position == Egress {
+	switch d.Position {
+	case Egress:
+		return d.Recipient
+	case Inbound:
+		return ""
+	}
+	return d.Caller.Organisation
+}
+
+// sender is the organisation that we collect from: one whose answer comes in, or that a caller sends for; "": a caller.
+func (d *Disclosure) sender() string {
+	if d.Recipient != "" {
 		return d.Recipient
 	}
 	return d.Caller.Organisation
