@@ -1,0 +1,213 @@
+package consentstore
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// SourceOptions are how a gateway uses a store. What is zero has the default.
+type SourceOptions struct {
+	Stale     time.Duration // how long consents count that the store did not confirm; default 1s
+	CacheSize int           // data subjects in memory; default 100,000
+	Logger    *zap.Logger
+
+	now func() time.Time // the wall clock, which may jump
+}
+
+// Source is what a gateway asks for consents: a Store behind a cache that is never older than SourceOptions.Stale.
+//
+// It asks the store all the time what changed. An answer proves that what is cached held when the question was asked, so
+// it counts from then on, by the monotonic clock, for as long as `stale`. Without one nobody can tell anything.
+type Source struct {
+	store  Store
+	stale  time.Duration
+	logger *zap.Logger
+	cache  *cache
+	writes underway
+	clock  *clock
+	beat   atomic.Pointer[heartbeat] // the last good answer; nil: none yet
+
+	stop context.CancelFunc
+	done chan struct{}
+
+	hits, misses, queries, changes, failures atomic.Uint64
+}
+
+// heartbeat is an answer of the store to the question what changed.
+type heartbeat struct {
+	asked time.Time // with the monotonic clock
+	wall  time.Time // without it
+}
+
+// NewSource makes a Source. It asks the store nothing before Start.
+func NewSource(store Store, o SourceOptions) *Source {
+	if o.Stale <= 0 {
+		o.Stale = time.Second
+	}
+	if o.CacheSize <= 0 {
+		o.CacheSize = 100_000
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	return &Source{store: store, stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
+}
+
+// Start opens the store and begins to follow its changes. A store that is away is tried again in the background; any
+// other error is returned.
+func (s *Source) Start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := s.store.Migrate(ctx)
+	if err != nil && !errors.Is(err, ErrAway) {
+		return err
+	}
+	s.failed(ctx, err, true)
+	ctx, s.stop = context.WithCancel(context.Background())
+	s.done = make(chan struct{})
+	seq := int64(unknown)
+	if err == nil {
+		seq = s.ask(ctx, seq)
+	}
+	go s.follow(ctx, err == nil, seq)
+	return nil
+}
+
+// Close ends it and closes the store. From then on nobody can tell anything.
+func (s *Source) Close() error {
+	if s.stop != nil {
+		s.stop()
+		<-s.done
+	}
+	s.beat.Store(nil)
+	return s.store.Close()
+}
+
+// Store is the store behind it, for what needs no cache.
+func (s *Source) Store() Store { return s.store }
+
+// Stats counts data subjects looked up in the cache, those that were not there, the queries for them, the changes seen,
+// what the store failed to answer, and the data subjects in the cache.
+func (s *Source) Stats() (hits, misses, queries, changes, failures uint64, cached int) {
+	return s.hits.Load(), s.misses.Load(), s.queries.Load(), s.changes.Load(), s.failures.Load(), s.cache.len()
+}
+
+// Now is the time to judge by: the store's, and never earlier than it was before, because a clock that is set back must not
+// revive what had expired.
+func (s *Source) Now() time.Time { return s.clock.time() }
+
+// Fresh reports whether what is cached counts: a little shorter than `stale`, because what is found fresh still has to be
+// written. By the wall clock, too: the monotonic one stands still while a machine sleeps.
+func (s *Source) Fresh() bool {
+	b, most := s.beat.Load(), s.stale-s.stale/10
+	return b != nil && time.Since(b.asked) < most && s.clock.wall().Sub(b.wall) < most
+}
+
+// follow asks the store what changed until it is stopped.
+func (s *Source) follow(ctx context.Context, migrated bool, seq int64) {
+	defer close(s.done)
+	for ctx.Err() == nil {
+		if !migrated {
+			migrated = s.migrate(ctx)
+		}
+		if migrated {
+			seq = s.ask(ctx, seq)
+		}
+		// A store that is away fails at once, or after a while.
+		if seq == unknown || s.store.Wait(ctx, s.stale/4) != nil {
+			pause(ctx, s.stale/4)
+		}
+	}
+}
+
+func (s *Source) migrate(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := s.store.Migrate(ctx)
+	s.failed(ctx, err, false)
+	return err == nil
+}
+
+// unknown is the Seq of a node that does not know what changed: nothing in its cache counts.
+const unknown = -1
+
+// ask asks what changed after a Seq, and returns the newest one.
+func (s *Source) ask(ctx context.Context, after int64) int64 {
+	ctx, cancel := context.WithTimeout(ctx, min(s.stale, time.Second))
+	defer cancel()
+	asked, wall := time.Now(), s.clock.wall()
+	from := after
+	if after == unknown {
+		from = math.MaxInt64 // nothing but the newest Seq
+	}
+	changes, seq, now, err := s.store.Changes(ctx, from)
+	if err != nil && !errors.Is(err, ErrGap) {
+		s.failed(ctx, err, after != unknown)
+		return unknown
+	}
+	// So it is too where the store was away: another one may stand in for it, which lost the last transactions and gives
+	// their Seqs again.
+	if err != nil {
+		s.cache.forget()
+	}
+	for _, c := range changes {
+		s.cache.invalidate(c.Key)
+	}
+	s.changes.Add(uint64(len(changes)))
+	s.clock.set(now)
+	s.beat.Store(&heartbeat{asked, wall})
+	if after == unknown && s.failures.Load() > 0 {
+		s.logger.Info("the consent store answers again")
+	}
+	return seq
+}
+
+// failed counts a failure, and logs the first of several. To be stopped is none.
+func (s *Source) failed(ctx context.Context, err error, first bool) {
+	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	s.failures.Add(1)
+	if first {
+		s.logger.Warn("the consent store does not answer: until it does, no consent counts", zap.Error(err))
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// Apply stores a batch. When it returns, no body that shows what was known before leaves this node any more: what is cached
+// is forgotten, and what was being written of it is written. So it is after an error, because a transaction may have been
+// committed though its answer was lost.
+func (s *Source) Apply(ctx context.Context, b Batch) error {
+	_, err := s.store.Apply(ctx, b)
+	var wrong *CheckError
+	if errors.As(err, &wrong) {
+		return err
+	}
+	for _, key := range b.keys() {
+		s.cache.invalidate(key)
+	}
+	s.writes.wait(time.Second)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		s.failures.Add(1)
+	}
+	return err
+}
+
+// For is what the store knows, as one message asks for it.
+func (s *Source) For(ctx context.Context) rules.People { return people{s, ctx} }

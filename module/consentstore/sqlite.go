@@ -1,0 +1,323 @@
+package consentstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver, in pure Go
+)
+
+// sqliteWatch is how often a change from another process is looked for.
+const sqliteWatch = 50 * time.Millisecond
+
+// sqlite is a file on this machine. SQLite has one writer at a time; in WAL mode it holds up no reader.
+type sqlite struct {
+	path  string
+	write *sql.DB
+	read  *sql.DB
+	file  os.FileInfo // as it was opened
+}
+
+var sqliteStatements = newStatements(strings.NewReplacer(
+	"{text}", "text",
+	"{json}", "text",
+	"{now}", "0",
+	"{rows}", "json_each($1)",
+	"{in1}", "IN (SELECT value FROM json_each($1))",
+	"{in2}", "IN (SELECT value FROM json_each($2))",
+	"{today}", "date('now')",
+	"{yesterday}", "date('now', '-1 day')",
+))
+
+func newSQLite(path string) (*sqlite, error) {
+	if path == "" {
+		return nil, errors.New("opening the consent store: write the path of SQLite's file")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the consent store: %w", err)
+	}
+	// mode=rw: only Migrate makes the file. synchronous(FULL): in WAL mode anything less loses the last transactions with
+	// the power (sqlite.org/pragma.html#pragma_synchronous), and those were acknowledged.
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?mode=rw&_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	s := &sqlite{path: path}
+	if s.write, err = sql.Open("sqlite", dsn); err != nil {
+		return nil, errors.New("opening the consent store: the driver does not take this path")
+	}
+	if s.read, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
+		return nil, errors.New("opening the consent store: the driver does not take this path")
+	}
+	s.write.SetMaxOpenConns(1)
+	s.read.SetMaxOpenConns(4)
+	s.read.SetMaxIdleConns(4)
+	return s, nil
+}
+
+// away wraps SQLite's own words, which name tables and error codes but never a value.
+func away(doing string, err error) error {
+	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, errUnreadable) {
+		return err
+	}
+	return fmt.Errorf("%s: %w: %w", doing, ErrAway, err)
+}
+
+func (s *sqlite) Migrate(ctx context.Context) error {
+	err := s.create()
+	if err == nil {
+		// Who finds everything up to date waits for no other process that writes.
+		var version int
+		err = s.read.QueryRowContext(ctx, sqliteVersion).Scan(&version)
+		if err != nil || version != len(sqliteStatements.migrations) {
+			err = s.transaction(ctx, func(tx *sql.Tx) error { return migrateSQLite(ctx, tx) })
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("opening the consent store: %w", err)
+	}
+	return nil
+}
+
+// create makes the file where there is none. One that exists is not touched: to close it again would take away the locks
+// that this process may hold on it already (sqlite.org/howtocorrupt.html, 2.2).
+func (s *sqlite) create() error {
+	// Consents are nobody else's business on this machine. The files beside it get the same mode.
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil {
+		f.Close()
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	s.file, err = os.Stat(s.path)
+	return err
+}
+
+const sqliteVersion = "SELECT coalesce(max(version), 0) FROM minimize_schema"
+
+func migrateSQLite(ctx context.Context, tx *sql.Tx) error {
+	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS minimize_schema (version bigint NOT NULL)"); err != nil {
+		return err
+	}
+	var version int
+	if err := tx.QueryRowContext(ctx, sqliteVersion).Scan(&version); err != nil {
+		return err
+	}
+	if version > len(sqliteStatements.migrations) {
+		return errNewer
+	}
+	for i, texts := range sqliteStatements.migrations[version:] {
+		for _, text := range slices.Concat(texts, []string{fmt.Sprintf("INSERT INTO minimize_schema VALUES (%d)", version+i+1)}) {
+			if _, err := tx.ExecContext(ctx, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var errReplaced = errors.New("SQLite's file was moved or replaced: restart the gateway")
+
+// errNewer is for tables that a later version has migrated: to read them as ours could overlook what counts.
+var errNewer = errors.New("a newer version of Minimize wrote it: run that one")
+
+func (s *sqlite) transaction(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// sqlReader is a *sql.DB or a *sql.Tx.
+type sqlReader interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// sqlEach calls scan for every row.
+func sqlEach(ctx context.Context, q sqlReader, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func sqliteFind(ctx context.Context, q sqlReader, keys []string) (found, error) {
+	subjects, cases := split(keys)
+	f := found{}
+	return f, sqlEach(ctx, q, func(rows *sql.Rows) error {
+		var key string
+		var kind int
+		var data []byte
+		if err := rows.Scan(&key, &kind, &data); err != nil {
+			return err
+		}
+		return f.row(key, kind, data)
+	}, sqliteStatements.find, asJSON(subjects), asJSON(cases))
+}
+
+// asJSON encodes what cannot fail to be: lists of strings and numbers.
+func asJSON(v any) string {
+	data, _ := json.Marshal(v)
+	return string(data)
+}
+
+func (s *sqlite) Find(ctx context.Context, keys []string) ([]Subject, error) {
+	f, err := sqliteFind(ctx, s.read, keys)
+	if err != nil {
+		return nil, away("reading consents", err)
+	}
+	return f.subjects(keys), nil
+}
+
+func (s *sqlite) Apply(ctx context.Context, b Batch) (changes []Change, err error) {
+	if err := b.Check(); err != nil {
+		return nil, err
+	}
+	err = s.transaction(ctx, func(tx *sql.Tx) error {
+		var seq int64
+		if err := tx.QueryRowContext(ctx, "SELECT seq FROM minimize_counter").Scan(&seq); err != nil {
+			return err
+		}
+		held, err := sqliteFind(ctx, tx, b.keys())
+		if err != nil {
+			return err
+		}
+		p, err := newPlan(b, held, seq+1, time.Now())
+		if err != nil {
+			return err
+		}
+		changes = p.changes()
+		return p.statements(func(w int, rows string) error {
+			_, err := tx.ExecContext(ctx, sqliteStatements.write[w], rows)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, away("changing consents", err)
+	}
+	return changes, nil
+}
+
+func (s *sqlite) Seen(ctx context.Context, caller string, subjects []string, most int) ([]int, error) {
+	known, err := sqliteSeen(ctx, s.read, caller, subjects)
+	if err != nil {
+		return nil, away("counting data subjects", err)
+	}
+	if nth, final := numbers(subjects, known, most); final {
+		return nth, nil
+	}
+	err = s.transaction(ctx, func(tx *sql.Tx) (err error) {
+		var day string
+		var n int
+		if err := tx.QueryRowContext(ctx, sqliteStatements.countSeen, caller).Scan(&day, &n); err != nil {
+			return err
+		}
+		if known, err = sqliteSeen(ctx, tx, caller, subjects); err != nil {
+			return err
+		}
+		fresh, total := count(subjects, known, n, most)
+		_, err = tx.ExecContext(ctx, sqliteStatements.insertSeen, asJSON(seenRows(day, caller, fresh, total)))
+		if err == nil && n == 0 {
+			_, err = tx.ExecContext(ctx, sqliteStatements.pruneSeen)
+		}
+		for subject, n := range fresh {
+			known[subject] = n
+		}
+		known[""] = total
+		return err
+	})
+	if err != nil {
+		return nil, away("counting data subjects", err)
+	}
+	nth, _ := numbers(subjects, known, most)
+	return nth, nil
+}
+
+func sqliteSeen(ctx context.Context, q sqlReader, caller string, subjects []string) (map[string]int, error) {
+	known := map[string]int{}
+	return known, sqlEach(ctx, q, func(rows *sql.Rows) error {
+		var subject string
+		var nth int
+		err := rows.Scan(&subject, &nth)
+		known[subject] = nth
+		return err
+	}, sqliteStatements.seen, asJSON(append([]string{""}, subjects...)), caller)
+}
+
+func (s *sqlite) History(ctx context.Context, subject string) ([]Entry, error) {
+	var entries []Entry
+	err := sqlEach(ctx, s.read, func(rows *sql.Rows) error {
+		var data []byte
+		if err := rows.Scan(&data); err != nil {
+			return err
+		}
+		return appendEntry(&entries, data)
+	}, sqliteStatements.history, subject)
+	return entries, away("reading a history", err)
+}
+
+func (s *sqlite) Export(ctx context.Context, after string, f func(*Subject) error) error {
+	return export(ctx, s, after, f, func(after string) (subjects []string, err error) {
+		return subjects, away("exporting consents", sqlEach(ctx, s.read, func(rows *sql.Rows) error {
+			var subject string
+			err := rows.Scan(&subject)
+			subjects = append(subjects, subject)
+			return err
+		}, sqliteStatements.subjects, after))
+	})
+}
+
+func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, time.Time, error) {
+	// A file that was put in its place is what other processes write now; the old one would never change again.
+	if file, err := os.Stat(s.path); err != nil || !os.SameFile(file, s.file) {
+		return nil, 0, time.Time{}, away("reading changes", errReplaced)
+	}
+	var t tail
+	err := sqlEach(ctx, s.read, func(rows *sql.Rows) error {
+		var now, row int64
+		var keys []byte
+		if err := rows.Scan(&t.seq, &now, &row, &keys); err != nil {
+			return err
+		}
+		return t.row(row, keys)
+	}, sqliteStatements.changes, after, changesRead)
+	if err != nil {
+		return nil, 0, time.Time{}, away("reading changes", err)
+	}
+	err = t.gap(after)
+	return t.changes, t.seq, time.Now(), err
+}
+
+// Wait returns after 50 ms at the latest: no process tells another one of a change of the file, and the next question costs
+// as little as to find out whether there is one.
+func (s *sqlite) Wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(min(d, sqliteWatch)):
+		return nil
+	}
+}
+
+func (s *sqlite) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
