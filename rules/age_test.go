@@ -95,6 +95,33 @@ limit: [{id: many, to: a, over: 3/day, mask: [person.name]}, {id: more, to: a, o
 	}
 }
 
+// TestObjectedNow: who objects with the request itself is not disclosed by consent or interest, whatever the store knows.
+func TestObjectedNow(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p, q]
+records: [{at: /u, subject: /id}]
+allow:
+  - {id: agreed, to: a, for: [p, q], consent: general, keep: [contact]}
+  - {id: interest, to: a, for: [p, q], basis: legitimate_interests, keep: [device]}
+  - {id: deal, to: a, for: [p, q], basis: contract, keep: [person]}
+`)
+	agreed := &Person{Consents: []Consent{{Purpose: "p", Level: LevelExplicit, Given: modelNow}, {Purpose: "q", Level: LevelExplicit, Given: modelNow}}}
+	for _, c := range []struct {
+		caller, purpose string
+		want            Action
+	}{{"u", "p", Strip}, {"u", "q", Keep}, {"somebody", "p", Keep}, {"", "p", Keep}} {
+		d := &Disclosure{Purpose: c.purpose, Caller: Caller{ID: c.caller, Roles: []string{"a"}}, Time: modelNow, People: somePeople{}, Objected: []string{"p"}}
+		j := r.Scope("GET", "/").Judge(d)
+		values := make([]Value, j.Scope().SlotCount())
+		values[slotSubject] = Value{Known, []byte("u")}
+		p := j.Begin(0, values)
+		table := j.Table(j.Complete(&p, agreed, 0))
+		if a, b, deal := table.Decide(r.ID("contact.phone")).Action, table.Decide(r.ID("device.imei")).Action, table.Decide(r.ID("person.name")).Action; a != c.want || b != c.want || deal != Keep {
+			t.Errorf("%+v: agreed %v, interest %v, deal %v", c, a, b, deal)
+		}
+	}
+}
+
 // TestRecipientsConsent: a consent that names nobody is one to us and who works for us; others have to be named.
 func TestRecipientsConsent(t *testing.T) {
 	r := mustCompile(t, `purposes: [p]
@@ -111,7 +138,7 @@ allow: [{id: all, to: [third_party, processor, affiliate], for: p, consent: gene
 		j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{Organisation: c.organisation}, Time: modelNow, People: somePeople{}})
 		said := func(x Consent) consent {
 			x.Purpose, x.Level, x.Given = "p", LevelExplicit, modelNow
-			return j.consentOf(&Person{Consents: []Consent{{Purpose: "p", Level: LevelExplicit, Given: modelNow, Recipient: c.named}, x}}, false)
+			return j.consentOf(&Pending{}, &Person{Consents: []Consent{{Purpose: "p", Level: LevelExplicit, Given: modelNow, Recipient: c.named}, x}}, false)
 		}
 		with := said(Consent{Recipient: "somebody else"})
 		if got := with.consented("person", LevelGeneral, 0) == Permitted; got != c.granted {

@@ -253,7 +253,7 @@ func (j *Judge) Message() (p Pending, subject string) {
 	switch {
 	case j.subject != "":
 		p.about(j.disclosure, j.subject)
-	case !j.disclosure.Unnamed && j.disclosure.Caller.CaseID == "": // or else a case taken away would disclose more
+	case !j.disclosure.Unnamed && j.disclosure.Caller.CaseID == "" && j.disclosure.Caller.Case == nil: // or else a case taken away would disclose more
 		p.subject = subjectNobody
 	}
 	return p, j.subject

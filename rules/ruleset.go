@@ -66,11 +66,10 @@ func (r *Ruleset) KnowsRecipient(name string) bool {
 	return r.register[name] != nil || slices.Contains(kindsOfRecipients, name)
 }
 
-// AsksConsent reports whether some rule asks for a consent, which nobody can give without a store.
-func (r *Ruleset) AsksConsent() bool {
-	asks := func(c *compiledRule) bool {
-		return c.Consent != "" || c.Basis == basisConsent || c.Unless != nil && c.Unless.Consent != ""
-	}
+// AsksStore reports whether some rule asks for what nobody can tell without a store: a consent, or how many data subjects
+// a caller has seen.
+func (r *Ruleset) AsksStore() bool {
+	asks := func(c *compiledRule) bool { return c.level > LevelNone || c.Over > 0 }
 	return slices.ContainsFunc(r.allow, asks) || slices.ContainsFunc(r.limit, asks)
 }
 

@@ -69,7 +69,7 @@ func (j *Judge) Complete(p *Pending, person *Person, nth int) Facts {
 	case person == nil && p.Known() && j.people:
 		f.lacking = Unavailable
 	case person != nil && j.asksConsent:
-		f.consent = j.consentOf(person, minor == yes || minor == unknown && p.born)
+		f.consent = j.consentOf(p, person, minor == yes || minor == unknown && p.born)
 	}
 	return f
 }
@@ -89,8 +89,7 @@ func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor 
 	case askRestricted:
 		return j.told(p, person, func() bool { return j.said(person, func(c *Consent) time.Time { return c.Restricted }) })
 	case askObjected:
-		now := answerOf(p.self && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose))
-		return either(now, j.told(p, person, func() bool { return j.said(person, func(c *Consent) time.Time { return c.Objected }) }))
+		return either(answerOf(j.objectsNow(p)), j.told(p, person, func() bool { return j.said(person, func(c *Consent) time.Time { return c.Objected }) }))
 	case askPolicy:
 		return both(answerOf(p.subject == subjectKnown && person != nil), j.told(p, person, func() bool { return person.Policy >= c.least }))
 	case askCase:
@@ -139,6 +138,11 @@ func (j *Judge) minor(p *Pending, person *Person) answer {
 	}
 }
 
+// objectsNow reports whether the data subject objects with this very request.
+func (j *Judge) objectsNow(p *Pending) bool {
+	return p.self && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose)
+}
+
 // said reports whether a data subject said something of this purpose, to everybody or to this recipient.
 func (j *Judge) said(person *Person, when func(*Consent) time.Time) bool {
 	for i := range person.Consents {
@@ -160,11 +164,11 @@ func (j *Judge) granted(name string) bool {
 }
 
 // consentOf is what a data subject's consents to this purpose and recipient come to. A minor's own do not count.
-func (j *Judge) consentOf(person *Person, minor bool) (is consent) {
+func (j *Judge) consentOf(p *Pending, person *Person, minor bool) (is consent) {
 	if person.Ended {
 		return consent{lacking: Ended}
 	}
-	objected := j.said(person, func(c *Consent) time.Time { return c.Objected })
+	objected := j.objectsNow(p) || j.said(person, func(c *Consent) time.Time { return c.Objected })
 	var one grant
 	var list []grant
 	for i := range person.Consents {

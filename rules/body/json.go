@@ -176,6 +176,10 @@ func (w *JSON) Close() error {
 	return w.err
 }
 
+// Message decides what stands outside the body, such as its header. While the sink is called it is what the window that
+// leaves was judged by.
+func (w *JSON) Message() *rules.Table { return w.tableOf(0) }
+
 // Report is what was decided so far; complete after Close. It is the rewriter's until Release.
 func (w *JSON) Report() *rules.Report { return &w.report }
 
