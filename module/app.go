@@ -39,6 +39,9 @@ type App struct {
 	// pseudonyms use the greatest id. Without it a rule that pseudonymizes is an error.
 	Keys string `json:"keys,omitempty"`
 
+	// Consent is the store of consents and cases. Without it nobody has given any consent.
+	Consent *Consent `json:"consent,omitempty"`
+
 	// AuditRaw is the log writer that gets one JSON line per judged message, for instance
 	// {"output": "file", "filename": "audit.jsonl"}. Default: no audit log.
 	AuditRaw json.RawMessage `json:"audit,omitempty" caddy:"namespace=caddy.logging.writers inline_key=output"`
@@ -50,13 +53,14 @@ type App struct {
 	// Strict makes a route that reaches a backend without `minimize` before it an error instead of a warning.
 	Strict bool `json:"strict,omitempty"`
 
-	ctx     caddy.Context
-	logger  *zap.Logger
-	metrics *metrics
-	audit   *audit
-	budget  *body.Budget
-	current atomic.Pointer[snapshot]
-	loads   atomic.Int64 // how often a change was taken
+	ctx      caddy.Context
+	logger   *zap.Logger
+	metrics  *metrics
+	audit    *audit
+	budget   *body.Budget
+	consents *consents // nil: no store is configured
+	current  atomic.Pointer[snapshot]
+	loads    atomic.Int64 // how often a change was taken
 
 	uncovered int // routes that bypass minimize
 
@@ -74,6 +78,7 @@ type App struct {
 type route struct {
 	documents []string // empty: all
 	report    bool
+	api       bool     // it serves consents and judges nothing
 	country   bool     // the route says where its callers are
 	roles     []string // constants of the configuration
 	purposes  []string
@@ -118,6 +123,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if a.audit, err = a.provisionAudit(ctx); err != nil {
+		return err
+	}
+	if a.consents, err = a.Consent.provision(); err != nil {
 		return err
 	}
 	if err := a.resolvePaths(); err != nil {
@@ -195,12 +203,16 @@ func (a *App) watch(keys *fileKeys) {
 	a.tokenKeys = append(a.tokenKeys, keys)
 }
 
-// Start opens the audit log, walks the routes and watches the files.
+// Start opens the consent store and the audit log, walks the routes and watches the files.
 func (a *App) Start() error {
-	if len(a.routes) == 0 {
+	if !slices.ContainsFunc(a.routes, func(u *route) bool { return !u.api }) {
 		a.logger.Warn("no route has a `minimize` directive: nothing is minimized")
 	}
 	if err := a.checkCoverage(); err != nil {
+		return err
+	}
+	a.warnWithoutStore()
+	if err := a.consents.start(); err != nil {
 		return err
 	}
 	if err := a.audit.open(); err != nil {
@@ -223,6 +235,15 @@ func (a *App) Stop() error {
 	return a.audit.close()
 }
 
+// Cleanup gives the consent store back, also where the app never started.
+func (a *App) Cleanup() error {
+	if a.consents == nil {
+		return nil
+	}
+	_, err := consentSources.Delete(*a.Consent)
+	return err
+}
+
 // check reports what of a route's configuration the rules do not know.
 func (s *ruleset) check(u *route) error {
 	if home := s.enforced.Home(); home != "" && !u.country {
@@ -240,6 +261,7 @@ func (s *ruleset) check(u *route) error {
 
 // Interface guards
 var (
-	_ caddy.App         = (*App)(nil)
-	_ caddy.Provisioner = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
 )

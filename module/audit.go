@@ -77,7 +77,7 @@ func (l *audit) write(m *message, res, candidate *result) {
 		zap.String("decision", m.id),
 		zap.String("direction", "response"),
 		zap.String("operation", m.operation()),
-		zap.String("caller", m.callerToken()),
+		zap.String("caller", m.rules.token(m.disclosure.Caller.ID)),
 		zap.String("role", m.role()),
 		zap.String("purpose", m.purpose()),
 		zap.String("country", m.disclosure.Caller.Country),
@@ -89,19 +89,59 @@ func (l *audit) write(m *message, res, candidate *result) {
 	if candidate != nil {
 		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))
 	}
+	l.line(fields)
+}
+
+func (l *audit) line(fields []zap.Field) {
 	if err := l.core.Write(zapcore.Entry{Time: time.Now().UTC()}, fields); err != nil {
 		l.metrics.auditFailures.Inc()
 		l.logger.Error("writing the audit log", zap.Error(err))
 	}
 }
 
-// callerToken is the caller's id as a keyed token: the same caller is seen again, and nobody without the key learns who
-// it is. Without keys nothing is written.
-func (m *message) callerToken() string {
-	if m.disclosure.Caller.ID == "" || m.rules.keys == nil {
+// token is the id of a caller or a data subject as a keyed token: the same one is seen again, and nobody without the key
+// learns who it is. Without keys nothing is written.
+func (s *ruleset) token(id string) string {
+	if id == "" || s.keys == nil {
 		return ""
 	}
-	return string(m.rules.keys.Append(nil, "audit", "caller", []byte(m.disclosure.Caller.ID)))
+	return string(s.keys.Append(nil, "audit", "caller", []byte(id)))
+}
+
+// consentLine is a change of what a data subject agreed to, or a look at it by somebody else.
+type consentLine struct {
+	decision, event, purpose, recipient, level, givenBy string
+	subject, caller                                     string // ids, which leave as tokens
+	role                                                string
+	gpc                                                 bool
+	rules                                               *ruleset
+}
+
+// writeConsent tells about one. Purpose and recipient are the rules' own words or "other": a client may write anything there.
+func (l *audit) writeConsent(c *consentLine) {
+	if l.core == nil {
+		return
+	}
+	known := func(name string, known func(string) bool) string {
+		if name == "" || known(name) {
+			return name
+		}
+		return "other"
+	}
+	l.line([]zap.Field{
+		zap.String("decision", c.decision),
+		zap.String("direction", "consent"),
+		zap.String("event", c.event),
+		zap.String("subject", c.rules.token(c.subject)),
+		zap.String("caller", c.rules.token(c.caller)),
+		zap.String("role", c.role),
+		zap.String("purpose", known(c.purpose, c.rules.enforced.KnowsPurpose)),
+		zap.String("recipient", known(c.recipient, c.rules.enforced.KnowsRecipient)),
+		zap.String("level", c.level),
+		zap.String("given_by", c.givenBy),
+		zap.Bool("gpc", c.gpc),
+		zap.String("rules", c.rules.enforced.Hash()),
+	})
 }
 
 type auditResult struct {

@@ -22,6 +22,9 @@ func init() {
 	// Inside encode, so that bodies come plain and are compressed after judging; inside authentication, so that it is
 	// known who asks.
 	httpcaddyfile.RegisterDirectiveOrder("minimize", httpcaddyfile.After, "encode")
+	httpcaddyfile.RegisterHandlerDirective("minimize_consent", parseConsentAPI)
+	// Right after encode, which is outside minimize: its answers are no upstream's, they tell people what is kept about them.
+	httpcaddyfile.RegisterDirectiveOrder("minimize_consent", httpcaddyfile.After, "encode")
 }
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -40,6 +43,10 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	minimize {
 //	    rules       <files...>
 //	    keys        <directory>
+//	    consent     sqlite <file>|postgres <dsn> {
+//	        stale   <duration>
+//	        cache   <data subjects>
+//	    }
 //	    audit       output <writer> ...
 //	    hold_memory <size>
 //	    strict
@@ -74,6 +81,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.Keys, err = absolute(d, a.Keys)
 			return err
 		},
+		"consent":     func() error { return a.parseConsent(d) },
 		"audit":       func() error { return a.parseAudit(d) },
 		"hold_memory": func() error { return sizeArg(d, &a.HoldMemory) },
 		"strict":      func() error { return noArg(d, &a.Strict) },
@@ -117,6 +125,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	        guardian     <placeholder>
 //	        country      <placeholder|constant>
 //	        organisation <placeholder>
+//	        case         <placeholder>
 //	        purpose      <constant|placeholder> [of <constants|placeholders...>]
 //	        claim        <name> <placeholder>
 //	        trust        <networks...>
@@ -138,13 +147,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	return eachOption(d, []string{"opaque"}, map[string]func() error{
-		"caller": func() error {
-			if d.NextArg() {
-				return d.ArgErr()
-			}
-			h.Caller = new(Caller)
-			return h.Caller.unmarshal(d)
-		},
+		"caller":    func() error { return callerBlock(d, &h.Caller) },
 		"documents": func() error { return someArgs(d, &h.Documents) },
 		"issues":    func() error { return someArgs(d, &h.Issues) },
 		"mode":      func() error { return oneArg(d, &h.Mode) },
@@ -170,6 +173,14 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
+func callerBlock(d *caddyfile.Dispenser, to **Caller) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	*to = new(Caller)
+	return (*to).unmarshal(d)
+}
+
 // parseOpaque reads `opaque text/html image/* "public pages"`.
 func (h *Handler) parseOpaque(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
@@ -192,6 +203,7 @@ func (c *Caller) unmarshal(d *caddyfile.Dispenser) error {
 		"guardian":     func() error { return oneArg(d, &c.Guardian) },
 		"country":      func() error { return oneArg(d, &c.Country) },
 		"organisation": func() error { return oneArg(d, &c.Organisation) },
+		"case":         func() error { return oneArg(d, &c.Case) },
 		"purpose": func() error {
 			args := d.RemainingArgs()
 			if len(args) == 0 || len(args) == 2 || len(args) > 2 && args[1] != "of" {

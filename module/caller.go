@@ -38,6 +38,10 @@ type Caller struct {
 	// Organisation is the caller's organisation.
 	Organisation string `json:"organisation,omitempty"`
 
+	// Case is the case that the caller acts in: the id of one that the consent store knows, or a claim that is the case
+	// itself, an object with id, kind, subject and ends (RFC 3339, or seconds since 1970).
+	Case string `json:"case,omitempty"`
+
 	// Purpose is why the caller asks. A value that the client may choose, such as {http.request.header.Purpose}, needs Purposes.
 	Purpose string `json:"purpose,omitempty"`
 
@@ -59,6 +63,7 @@ type caller struct {
 	guardian     *template
 	country      *template
 	organisation *template
+	acting       *template
 	why          *template
 	within       []*template
 	claims       map[string]*template
@@ -106,7 +111,7 @@ func (p *caller) parseAll(c *Caller) (err error) {
 		text string
 	}{
 		{&p.id, "id", c.ID}, {&p.role, "role", c.Role}, {&p.guardian, "guardian", c.Guardian}, {&p.country, "country", c.Country},
-		{&p.organisation, "organisation", c.Organisation},
+		{&p.organisation, "organisation", c.Organisation}, {&p.acting, "case", c.Case},
 	} {
 		if *field.to, err = p.parse(field.name, field.text, callerSources); err != nil {
 			return err
@@ -138,9 +143,7 @@ func (p *caller) parseAll(c *Caller) (err error) {
 // check reports what the fields say together that cannot be meant.
 func (p *caller) check(c *Caller) error {
 	switch {
-	case p.why == nil:
-		return errors.New("a purpose is missing: say why callers of this route ask, for instance `purpose after_sales`")
-	case p.why.constant() && len(c.Purposes) > 0:
+	case p.why != nil && p.why.constant() && len(c.Purposes) > 0:
 		return errors.New("a constant purpose leaves nothing to choose: leave `of` out")
 	case p.country != nil && p.country.constant() && !rules.IsCountry(c.Country):
 		return fmt.Errorf("country %q is no code of ISO 3166-1; write two capitals, such as CN or GB", c.Country)
@@ -206,6 +209,7 @@ func (p *caller) resolve(who *identity) rules.Caller {
 		Guardian:     p.guardian.all(who),
 		Claims:       flatten(who.claims),
 	}
+	p.actsIn(who, &c)
 	if !rules.IsCountry(c.Country) {
 		c.Country = ""
 	}

@@ -11,6 +11,10 @@
 //	report.go    report mode: everything passes and a copy is judged (shadow.go)
 //	record.go    what metrics.go and audit.go tell about it, never a value
 //
+// What data subjects agreed to: consent.go shares the store among apps (storemetrics.go shows how it does), people.go has
+// answers leave under its guard, case.go reads the case that a caller acts in, gpc.go takes Sec-GPC for an objection, and
+// consentapi.go serves the API (consentchange.go, consentread.go, consentanswer.go).
+//
 // Beside it, logfilter.go and redact.go keep values out of Caddy's own logs, and coverage.go names the routes that bypass
 // the handler (sites.go reads them).
 package minimize

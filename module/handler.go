@@ -104,6 +104,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.caller, err = h.Caller.provision(h.app, h.logger); err != nil {
 		return fmt.Errorf("caller: %w", err)
 	}
+	if h.Caller != nil && h.caller.why == nil {
+		return errors.New("caller: a purpose is missing: say why callers of this route ask, for instance `purpose after_sales`")
+	}
 	if h.subject, err = h.caller.parse("subject", h.Subject, subjectSources); err != nil {
 		return err
 	}
@@ -158,7 +161,7 @@ type message struct {
 	scope      *rules.Scope
 	disclosure rules.Disclosure
 	judged     *rules.Judge // by judge, once the answer's header is known
-	table      *rules.Table // of what stands outside of all records
+	people     *sending     // nil: no store is configured
 	id         string       // of the decision
 	method     string       // as the client sent it, like the path
 	path       string
@@ -170,6 +173,7 @@ type message struct {
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	m := h.newMessage(r)
+	m.object(r)
 	if h.Mode == modeReport {
 		return h.report(w, r, next, m)
 	}
@@ -193,6 +197,11 @@ func (h *Handler) newMessage(r *http.Request) *message {
 	}
 	if m.disclosure.Caller.ID != "" && countable(r) {
 		m.disclosure.Subject = h.subject.one(who)
+	}
+	m.disclosure.Unnamed = h.subject != nil && m.disclosure.Subject == ""
+	if shared := h.app.consents; shared != nil {
+		m.people = &sending{People: shared.For(r.Context())}
+		m.disclosure.People, m.disclosure.Time = m.people, shared.Now()
 	}
 	return m
 }
@@ -237,10 +246,11 @@ func (h *Handler) limits() body.Limits {
 	return body.Limits{Hold: h.Hold, HoldAll: h.HoldAll, MaxBody: h.MaxBody, Budget: h.app.budget}
 }
 
+func (m *message) role() string { return m.rules.role(&m.disclosure.Caller) }
+
 // role is the caller's role for metrics and audit: always out of the rules' own or one of the words here.
-func (m *message) role() string {
-	c := &m.disclosure.Caller
-	if i := slices.IndexFunc(c.Roles, m.rules.enforced.KnowsRole); i >= 0 {
+func (s *ruleset) role(c *rules.Caller) string {
+	if i := slices.IndexFunc(c.Roles, s.enforced.KnowsRole); i >= 0 {
 		return c.Roles[i]
 	}
 	switch {

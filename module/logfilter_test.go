@@ -23,6 +23,10 @@ func TestRedaction(t *testing.T) {
 	for _, test := range []struct{ key, in, want string }{
 		{"msg", "handled request", "handled request"},
 		{"uri", "/api/orders/42?page=2&sort=created_at", "/api/orders/42?page=2&sort=created_at"},
+		{"uri", "/consent/subjects/u1/consents/search?page=2", "/consent/subjects/[id]/consents/search?page=2"},
+		{"uri", "/consent/subjects/me/history", "/consent/subjects/me/history"},
+		{"uri", "/consent/cases/t1", "/consent/cases/[id]"},
+		{"uri", "/subjects/", "/subjects/"},
 		{"uri", "/users/13800138000/orders", "/users/[contact.phone]/orders"},
 		{"uri", "/users/%31%33800138000", "/users/[contact.phone]"},
 		{"uri", "/users/%2531%2533800138000", "/users/[contact.phone]"},

@@ -31,6 +31,9 @@ type metrics struct {
 	keysBroken     prometheus.Gauge
 	auditFailures  prometheus.Counter
 	panics         prometheus.Counter
+	consentChanges *prometheus.CounterVec
+	gpcRecorded    prometheus.Counter
+	gpcFailures    prometheus.Counter
 	reportRoutes   prometheus.Gauge
 	uncoveredRoute prometheus.Gauge
 	hold           prometheus.GaugeFunc
@@ -73,6 +76,9 @@ func newMetrics() *metrics {
 		rulesFailures:  plain("rules_reload_failures_total", "Changes of rules or keys that did not load."),
 		keysBroken:     gauge("token_key_files_broken", "Key files for tokens that do not load, so that older keys are in force."),
 		auditFailures:  plain("audit_failures_total", "Audit lines that could not be written."),
+		consentChanges: counter("consent_changes_total", "Changes of consents, profiles and cases that the API stored, by event.", "event"),
+		gpcRecorded:    plain("gpc_recorded_total", "Objections recorded because of a Sec-GPC header."),
+		gpcFailures:    plain("gpc_failures_total", "Sec-GPC headers whose objections could not be stored; the next request tries again."),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
 		reportRoutes:   gauge("report_routes", "Routes in report mode: nothing is minimized there."),
 		uncoveredRoute: gauge("uncovered_routes", "Routes that reach a backend without minimize."),
@@ -98,6 +104,7 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
 		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
+		m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
 	}
 }
 

@@ -33,11 +33,8 @@ type result struct {
 	refusal *rules.Refusal
 }
 
-// judge chooses the tables for this message, once its status and header are known.
-func (m *message) judge() {
-	m.judged = m.scope.Judge(&m.disclosure)
-	m.table = m.judged.Table(m.judged.MessageFacts())
-}
+// judge chooses the rules for this message, once its status and header are known.
+func (m *message) judge() { m.judged = m.scope.Judge(&m.disclosure) }
 
 // newShadow judges by the candidate rules beside the enforced ones; nil where there are none.
 func (m *message) newShadow() *shadow {

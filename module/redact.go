@@ -158,9 +158,16 @@ func (r *redactor) uri(s string, depth int) string {
 	return r.path(s, depth)
 }
 
+// beforeIDs are the steps of the consent API behind which an id stands, of a data subject or of their case.
+var beforeIDs = []string{"subjects", "cases"}
+
 func (r *redactor) path(path string, depth int) string {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
+		if i > 0 && slices.Contains(beforeIDs, segments[i-1]) && segment != "" && segment != "me" {
+			segments[i] = "[id]"
+			continue
+		}
 		segments[i] = r.part(segment, 0, url.PathUnescape, depth)
 	}
 	return strings.Join(segments, "/")

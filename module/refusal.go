@@ -58,7 +58,7 @@ func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal, upstream
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	return m.problem(w, status, detail, refusal)
+	return problem(w, m.id, status, detail, refusal)
 }
 
 // statusOf is what a refusal answers with. An upstream's error page that cannot be judged stays an error of its kind: an
@@ -80,14 +80,14 @@ func (m *message) methodNotAllowed(w http.ResponseWriter) error {
 	refusal := &rules.Refusal{Reason: rules.MediaType, Detail: "this method cannot be judged"}
 	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusMethodNotAllowed})
 	w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-	return m.problem(w, http.StatusMethodNotAllowed, refusal.Detail, refusal)
+	return problem(w, m.id, http.StatusMethodNotAllowed, refusal.Detail, refusal)
 }
 
 // badPath refuses a path that upstreams read in different ways.
 func (m *message) badPath(w http.ResponseWriter) error {
 	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds an encoded slash, a backslash or a dot step, so the rules for it cannot be chosen"}
 	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusBadRequest})
-	return m.problem(w, http.StatusBadRequest, refusal.Detail, refusal)
+	return problem(w, m.id, http.StatusBadRequest, refusal.Detail, refusal)
 }
 
 // unauthorized answers a token that is invalid or expired, or that nobody could check now. Treating it as none would
@@ -99,17 +99,17 @@ func (m *message) unauthorized(w http.ResponseWriter) error {
 	}
 	// RFC 6750 section 3.1
 	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+m.denied.Error()+`"`)
-	return m.problem(w, http.StatusUnauthorized, m.denied.Error(), nil)
+	return problem(w, m.id, http.StatusUnauthorized, m.denied.Error(), nil)
 }
 
 // problem writes a problem document (RFC 9457). All of its texts are fixed phrases or declared names.
-func (m *message) problem(w http.ResponseWriter, status int, detail string, refusal *rules.Refusal) error {
+func problem(w http.ResponseWriter, id string, status int, detail string, refusal *rules.Refusal) error {
 	doc := []byte(`{"type":"about:blank"}`)
 	set := func(path string, value any) { doc, _ = sjson.SetBytes(doc, path, value) }
 	set("title", http.StatusText(status))
 	set("status", status)
 	set("detail", detail)
-	set("instance", "urn:uuid:"+m.id)
+	set("instance", "urn:uuid:"+id)
 	if refusal != nil {
 		set("reason", refusal.Reason.String())
 		if refusal.Rule != "" {
@@ -130,7 +130,7 @@ func (m *message) problem(w http.ResponseWriter, status int, detail string, refu
 	header.Set("Content-Length", strconv.Itoa(len(doc)))
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set(decisionHeader, m.id)
+	header.Set(decisionHeader, id)
 	w.WriteHeader(status)
 	_, err := w.Write(doc)
 	return err

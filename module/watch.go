@@ -82,6 +82,7 @@ func (a *App) refresh() {
 		return
 	}
 	a.logger.Info("took changed rules", zap.Int("documents", len(files.rules)))
+	a.warnWithoutStore()
 }
 
 func (a *App) refreshTokenKeys() {

@@ -38,7 +38,7 @@ type writer struct {
 	m      *message
 	w      http.ResponseWriter
 	header http.Header // the upstream's
-	clean  http.Header // what of it may leave; taken when the status comes, so that trailers are never in it
+	given  http.Header // the same when the status came, so that trailers are never in it
 	status int
 	length int64 // the upstream's Content-Length; -1: none
 	got    int64 // bytes of its body
@@ -110,7 +110,7 @@ func (w *writer) WriteHeader(status int) {
 		m.disclosure.Download = true
 	}
 	m.judge()
-	w.clean = m.cleaned(w.header, m.table)
+	w.given = w.header.Clone()
 	var ok bool
 	switch w.length, ok = contentLength(w.header); {
 	case !ok:
@@ -177,10 +177,7 @@ func (w *writer) open() error {
 	switch m.h.kindOf(w.header) {
 	case kindOpaque:
 		w.state = statePassing
-		if encoding := w.header["Content-Encoding"]; len(encoding) > 0 {
-			w.clean["Content-Encoding"] = encoding
-		}
-		w.sendHeader(w.length)
+		w.sendAlone(w.length)
 		return nil
 	case kindRefused:
 		return w.refuse(&rules.Refusal{Reason: rules.MediaType})
@@ -237,15 +234,21 @@ func (w *writer) sink(p []byte, last bool) error {
 		}
 		w.sendHeader(length)
 	}
-	_, err := w.w.Write(p)
-	return err
+	if _, err := w.w.Write(p); err != nil {
+		return err
+	}
+	return w.push()
 }
 
 // sendHeader writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.
 // Values are copied: handlers outside, such as `header`, change them in place, and some are shared by all answers.
 func (w *writer) sendHeader(length int64) {
 	to := w.w.Header()
-	for name, values := range w.clean {
+	clean := w.m.cleaned(w.given, w.outside())
+	if encoding := w.given["Content-Encoding"]; w.state == statePassing && len(encoding) > 0 {
+		clean["Content-Encoding"] = encoding
+	}
+	for name, values := range clean {
 		if name == "Vary" {
 			values = slices.Concat(to[name], values)
 		}
@@ -300,7 +303,7 @@ func (w *writer) finish(r *http.Request) {
 		w.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the answer was cut off"})
 	case w.state == stateEmpty:
 		w.record(outcomeEmpty)
-		w.sendHeader(-1)
+		w.sendAlone(w.emptyLength())
 	case w.state == stateJudging:
 		w.close()
 	}

@@ -1,0 +1,146 @@
+package minimize
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-minimize/minimize/module/consentstore"
+)
+
+// Consent is the store of what data subjects agreed to, and of the cases that bind callers to them.
+type Consent struct {
+	// Store is the kind of database: "sqlite", a file on this machine, or "postgres", which several gateways can share.
+	Store string `json:"store,omitempty"`
+
+	// DSN is the file of the SQLite database, or PostgreSQL's connection string. Placeholders such as {env.CONSENT_DSN}
+	// are replaced once, when the configuration is loaded, so that no configuration shows a password.
+	DSN string `json:"dsn,omitempty"`
+
+	// Stale is how long consents count that the database did not confirm. While it is away for longer, only what needs no
+	// consent is disclosed. Default: 1s.
+	Stale caddy.Duration `json:"stale,omitempty"`
+
+	// Cache is how many data subjects are kept in memory. Default: 100,000.
+	Cache int `json:"cache,omitempty"`
+}
+
+// The bounds of Consent.Stale. The database is asked four times as often.
+const (
+	minStale = 100 * time.Millisecond
+	maxStale = time.Minute
+)
+
+// consents is what is known of data subjects, shared by the apps that use the same store: a reload of the configuration
+// keeps what is cached, and a SQLite file is never opened by an old and a new app beside each other.
+type consents struct {
+	*consentstore.Source
+	objections objections
+
+	mu      sync.Mutex
+	started bool
+}
+
+// consentSources are the open stores by their whole configuration.
+var consentSources = caddy.NewUsagePool()
+
+// provision checks the configuration. Nothing is opened before start.
+func (c *Consent) provision() (*consents, error) {
+	if c == nil {
+		return nil, nil
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("consent: %w", err)
+	}
+	shared, _, err := consentSources.LoadOrNew(*c, func() (caddy.Destructor, error) {
+		store, err := consentstore.Open(c.Store, c.DSN)
+		if err != nil {
+			return nil, err
+		}
+		return &consents{Source: consentstore.NewSource(store, consentstore.SourceOptions{
+			Stale: time.Duration(c.Stale), CacheSize: c.Cache, Logger: zap.New(currentLog{}).Named("minimize.consent"),
+		})}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("consent: %w", err)
+	}
+	return shared.(*consents), nil
+}
+
+func (c *Consent) check() error {
+	// The connection string is a secret, and with a brace in its password a part of it would stand in the replacer's error.
+	dsn, err := caddy.NewReplacer().ReplaceOrErr(c.DSN, true, true)
+	switch {
+	case c.Store != consentstore.SQLite && c.Store != consentstore.Postgres:
+		return fmt.Errorf("unknown store %q: write `consent sqlite FILE` or `consent postgres {env.CONSENT_DSN}`", c.Store)
+	case err != nil || dsn == "":
+		return errors.New("the connection string is empty, or a placeholder in it has no value")
+	case c.Stale != 0 && (time.Duration(c.Stale) < minStale || time.Duration(c.Stale) > maxStale):
+		return fmt.Errorf("stale is not between %v and %v", minStale, maxStale)
+	case c.Cache < 0:
+		return errors.New("cache is how many data subjects are kept in memory")
+	}
+	c.DSN = dsn
+	return nil
+}
+
+// start opens the store, unless another app did.
+func (c *consents) start() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started {
+		return nil
+	}
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("consent: %w", err)
+	}
+	c.started = true
+	return nil
+}
+
+// Destruct closes the store when no app uses it anymore.
+func (c *consents) Destruct() error { return c.Close() }
+
+// warnWithoutStore tells that rules ask for what nobody can answer.
+func (a *App) warnWithoutStore() {
+	if a.Consent != nil {
+		return
+	}
+	for _, set := range *a.current.Load() {
+		if set.enforced.AsksStore() {
+			a.logger.Warn("rules ask for consents, or count data subjects with `over`, and there is no store: nobody has agreed, and everybody is one too many; " +
+				"add `consent sqlite consent.db` to the global option minimize")
+			return
+		}
+	}
+}
+
+// currentLog is Caddy's default log as it is configured at the time: a store outlives the configuration that opened it.
+type currentLog struct{ fields []zapcore.Field }
+
+// Enabled says what the default log takes.
+func (currentLog) Enabled(level zapcore.Level) bool { return caddy.Log().Core().Enabled(level) }
+
+// With adds fields to every entry.
+func (l currentLog) With(fields []zapcore.Field) zapcore.Core {
+	return currentLog{append(l.fields[:len(l.fields):len(l.fields)], fields...)}
+}
+
+// Check hands an entry on.
+func (l currentLog) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	return caddy.Log().Core().With(l.fields).Check(e, checked)
+}
+
+// Write is never called, because Check adds the cores of the default log only.
+func (currentLog) Write(zapcore.Entry, []zapcore.Field) error { return nil }
+
+// Sync does nothing: the default log is Caddy's.
+func (currentLog) Sync() error { return nil }

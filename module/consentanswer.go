@@ -1,0 +1,178 @@
+package minimize
+
+import (
+	"bytes"
+	_ "embed" // the API's description
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/module/consentstore"
+)
+
+// apiError is a refusal of the API: a fixed text, never what was asked for.
+type apiError struct {
+	status int
+	detail string
+}
+
+func (e *apiError) Error() string { return e.detail }
+
+var (
+	errNoResource  = &apiError{http.StatusNotFound, "there is no such resource; openapi.json describes those there are"}
+	errNoCase      = &apiError{http.StatusNotFound, "there is no such case"}
+	errMethod      = &apiError{http.StatusMethodNotAllowed, "this resource has other methods; the Allow header names them"}
+	errAnonymous   = &apiError{http.StatusUnauthorized, "say who you are: the request carries no token"}
+	errForbidden   = &apiError{http.StatusForbidden, "only the data subject, a guardian, and a role that manages consents may do this"}
+	errManage      = &apiError{http.StatusForbidden, "only a role that manages consents may do this"}
+	errQuery       = &apiError{http.StatusBadRequest, "the query has something other than one recipient"}
+	errType        = &apiError{http.StatusUnsupportedMediaType, "a change comes as one Content-Type: application/json"}
+	errLength      = &apiError{http.StatusRequestEntityTooLarge, "the body is longer than 64 KiB"}
+	errBody        = &apiError{http.StatusBadRequest, "the body is no JSON object with the members that openapi.json describes, each once"}
+	errLevel       = &apiError{http.StatusBadRequest, "event_type is not one of bundled, general, explicit, separate, written"}
+	errPurpose     = &apiError{http.StatusBadRequest, "the rules know no such purpose"}
+	errRecipient   = &apiError{http.StatusBadRequest, "the rules know no such recipient"}
+	errCategory    = &apiError{http.StatusBadRequest, "pii_type names no category, or one that the rules do not know; leave it out for all"}
+	errPolicy      = &apiError{http.StatusBadRequest, "policy_version is no version that has been in force"}
+	errGivenBy     = &apiError{http.StatusBadRequest, "given_by does not say who gave the consent: self or guardian, and what follows from the caller where it is one of them"}
+	errConflict    = &apiError{http.StatusConflict, "this contradicts what is stored"}
+	errUnavailable = &apiError{http.StatusServiceUnavailable, "the consent store cannot answer now; repeat the request, which does no harm"}
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+// describe needs no caller: it says nothing of anybody.
+func (c *call) describe() (any, error) { return json.RawMessage(openAPI), nil }
+
+// succeed answers with a document, or with nothing.
+func (c *call) succeed(w http.ResponseWriter, document any) error {
+	c.head(w.Header())
+	if document == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	body, err := json.Marshal(document)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, err = w.Write(body)
+	return err
+}
+
+func (c *call) head(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set(decisionHeader, c.decision)
+}
+
+// fail answers with a problem document. What is no refusal of our own came from the store.
+func (c *call) fail(w http.ResponseWriter, err error) error {
+	refusal, ok := errors.AsType[*apiError](err)
+	wrong, malformed := errors.AsType[*consentstore.CheckError](err)
+	switch {
+	case ok:
+	case malformed:
+		refusal = &apiError{http.StatusBadRequest, wrong.Why} // which field it is and why, never the value
+	case errors.Is(err, consentstore.ErrConflict):
+		refusal = errConflict
+	default:
+		refusal = errUnavailable
+		c.h.logger.Warn("the consent store did not answer", zap.String("decision", c.decision), zap.Error(err))
+	}
+	switch refusal.status {
+	case http.StatusUnauthorized:
+		challenge := "Bearer" // RFC 6750 section 3: no error where no token came
+		if c.denied != nil {
+			challenge += ` error="invalid_token", error_description="` + refusal.detail + `"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	}
+	return problem(w, c.decision, refusal.status, refusal.detail, nil)
+}
+
+// recipient is the query's only parameter.
+func (c *call) recipient() (string, error) {
+	query, err := url.ParseQuery(c.r.URL.RawQuery)
+	names := query["recipient"]
+	if err != nil || len(query) > 1 || len(query) == 1 && (len(names) != 1 || names[0] == "") {
+		return "", errQuery
+	}
+	return strings.Join(names, ""), nil
+}
+
+// maxChange is how long a body is at most.
+const maxChange = 64 << 10
+
+// body reads a change: strictly, so that nobody means one thing and the store understands another. Where a change says
+// nothing the body may be missing. Pages of other sites cannot send one unasked: browsers ask before a PUT or a DELETE
+// (https://fetch.spec.whatwg.org/#cors-safelisted-method), and get no leave from OPTIONS.
+func (c *call) body(to any, needed bool) error {
+	data, err := io.ReadAll(io.LimitReader(c.r.Body, maxChange+1))
+	switch {
+	case err != nil:
+		return errBody
+	case len(data) > maxChange:
+		return errLength
+	case !c.isJSON() && (len(data) > 0 || len(c.r.Header["Content-Type"]) > 0):
+		return errType
+	case len(data) == 0 && !needed:
+		return nil
+	case !isStrict(data):
+		return errBody
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(to) != nil {
+		return errBody
+	}
+	return nil
+}
+
+// isStrict reports whether it is one JSON object in UTF-8 whose members are there once each, are not null, and have names as
+// they are described: encoding/json takes the last of two, EVENT_TYPE for event_type, and null for nothing said.
+func isStrict(data []byte) bool {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if start, err := decoder.Token(); err != nil || start != json.Delim('{') || !utf8.Valid(data) {
+		return false
+	}
+	names := make(map[string]bool)
+	for decoder.More() {
+		var value json.RawMessage
+		token, err := decoder.Token()
+		name, _ := token.(string)
+		if err != nil || decoder.Decode(&value) != nil || string(value) == "null" {
+			return false
+		}
+		if names[name] || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return false
+		}
+		names[name] = true
+	}
+	_, err := decoder.Token()
+	_, end := decoder.Token()
+	return err == nil && end == io.EOF
+}
+
+func (c *call) isJSON() bool {
+	values := c.r.Header["Content-Type"]
+	if len(values) != 1 {
+		return false
+	}
+	mediaType, params, err := mime.ParseMediaType(values[0])
+	charset, given := params["charset"]
+	return err == nil && mediaType == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}

@@ -1,0 +1,71 @@
+package minimize
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// sending is what a store knows, for one message. It notes whether bytes leave right now under the store's guard: only then
+// may they show what a data subject agreed to.
+type sending struct {
+	rules.People
+	guarded bool
+}
+
+// Send notes that the guard is there.
+func (s *sending) Send(people []*rules.Person, write func() error) (bool, error) {
+	return s.People.Send(people, func() error {
+		s.guarded = true
+		defer func() { s.guarded = false }()
+		return write()
+	})
+}
+
+// outside is the table for what stands outside all records, such as the header, at the moment in which it leaves.
+func (w *writer) outside() *rules.Table {
+	m := w.m
+	switch {
+	case w.body != nil && w.body.Message() != nil:
+		return w.body.Message()
+	case m.judged.People() == nil || m.people.guarded:
+		return m.judged.Table(m.judged.MessageFacts())
+	}
+	said, _ := m.judged.Message()
+	return m.judged.Table(m.judged.Complete(&said, nil, 0)) // nobody can tell what else the data subject said
+}
+
+// sendAlone sends a header that no judged body follows.
+func (w *writer) sendAlone(length int64) {
+	send := func() error { w.sendHeader(length); return w.push() }
+	if people := w.m.judged.People(); people != nil {
+		// An error is the client's, which is gone: there is nobody to tell.
+		if sent, _ := people.Send(nil, send); sent {
+			return
+		}
+	}
+	send()
+}
+
+// push has what was written leave at once where a change of a consent waits for it: what net/http still holds when the
+// guard is gone would leave after the change was acknowledged. Behind `encode` a header without a body stays held until
+// the handlers return.
+func (w *writer) push() error {
+	if w.m.people == nil || !w.m.people.guarded {
+		return nil
+	}
+	if err := http.NewResponseController(w.w).Flush(); !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// emptyLength is the Content-Length of an answer without a body. Where the header is flushed it is said by us, because it
+// leaves before net/http knows that nothing follows. The upstream's own, of HEAD and 304, is that of the unjudged body.
+func (w *writer) emptyLength() int64 {
+	if w.m.people == nil || w.head || !bodyAllowed(w.status) {
+		return -1
+	}
+	return 0
+}
