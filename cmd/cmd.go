@@ -1,4 +1,5 @@
-// Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize demo`.
+// Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize
+// consent`, `caddy minimize demo`.
 package cmd
 
 import (
@@ -9,7 +10,7 @@ import (
 )
 
 // commands are registered below `caddy minimize`, in the order of its help.
-var commands = []func() *cobra.Command{testCommand, demoCommand}
+var commands = []func() *cobra.Command{testCommand, consentCommand, demoCommand}
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{

@@ -24,9 +24,9 @@ import (
 func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo [--port <port>] [--once]",
-		Short: "Starts a small shop behind the gateway and shows what five callers see of it",
+		Short: "Starts a small shop behind the gateway and shows what six callers see of it",
 		Long: `Starts a small shop with made-up orders, the gateway in front of it and a metrics page, all in this process and for this
-machine only. Prints what five callers see and how to ask yourself. Ctrl-C stops it; nothing is left behind.`,
+machine only. Prints what six callers see and how to ask yourself. Ctrl-C stops it; nothing is left behind.`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().Int("port", 8080, "Port of the gateway; the next free one if it is taken")
@@ -96,14 +96,19 @@ func (d *demo) start(port int) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.startGateway(port, shop.Addr); err != nil {
-		shop.Close()
-		return nil, err
-	}
-	return func() {
+	stop := func() {
 		_ = caddy.Stop() // the process ends anyway
 		shop.Close()
-	}, nil
+	}
+	if err := d.startGateway(port, shop.Addr); err != nil {
+		stop()
+		return nil, err
+	}
+	if err := d.agree(); err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
 }
 
 // startShop serves the shop on a port of its own, which only the gateway knows.

@@ -17,5 +17,6 @@ func (d *demo) page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_ = demoTemplate.Execute(w, map[string]any{ // a client that is gone needs no answer
 		"Seen": seen, "Curls": d.curls(), "Export": d.curl(demoExport, d.callers[demoRefusedCaller]), "Dir": d.dir,
+		"Withdraw": d.withdrawCurl(), "Agree": d.agreeCurl(),
 	})
 }

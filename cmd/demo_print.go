@@ -14,7 +14,7 @@ import (
 // printDemo prints the table, and what to open and to ask unless the demo ends with it.
 func printDemo(out io.Writer, d *demo, seen *demoSeen, once bool) {
 	p := newPainter(out)
-	fmt.Fprintf(out, "\n%s\n%s\n\n", p.paint(bold, "One order, five callers"),
+	fmt.Fprintf(out, "\n%s\n%s\n\n", p.paint(bold, "One order, six callers"),
 		p.paint(faint, "The shop hands out everything to everybody. The gateway lets through what each caller may have."))
 	p.table(seen)
 	fmt.Fprintf(out, "\n%s as a download: %s, reason %s, rule %s\n", d.callers[demoRefusedCaller].Name,
@@ -28,6 +28,8 @@ func printDemo(out io.Writer, d *demo, seen *demoSeen, once bool) {
 		fmt.Fprintf(out, "  %s   %s\n", line, p.paint(faint, "# "+d.callers[i].Who))
 	}
 	fmt.Fprintf(out, "  %s   %s\n", d.curl(demoExport, d.callers[demoRefusedCaller]), p.paint(faint, "# is refused"))
+	fmt.Fprintf(out, "\n%s\n  %s   %s\n  %s   %s\n", p.paint(bold, "Take a consent back"),
+		d.withdrawCurl(), p.paint(faint, "# and ask as marketing again"), d.agreeCurl(), p.paint(faint, "# agrees again"))
 	fmt.Fprintf(out, "\n%s\n  %s   %s\n  %s   %s\n", p.paint(bold, "Change the rules"),
 		filepath.Join(d.dir, "rules.yaml"), p.paint(faint, "# edit and ask again"),
 		filepath.Join(d.dir, "audit.jsonl"), p.paint(faint, "# a line for every answer"))

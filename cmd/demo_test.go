@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,20 +45,20 @@ func TestDemoAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	const w, c, g = cellWhole, cellChanged, cellGone
-	want := map[string][]string{ //  customer, support, courier, fraud, anonymous
-		"order_no":    {w, w, w, w, g},
-		"buyer name":  {w, c, w, c, g},
-		"phone":       {w, c, w, g, g},
-		"email":       {w, c, g, g, g},
-		"id_card":     {w, c, g, g, g},
-		"street":      {w, c, w, g, g},
-		"card_number": {w, c, g, c, g},
-		"card_expiry": {w, g, g, g, g},
-		"imei":        {w, g, g, w, g},
-		"iccid":       {w, g, g, w, g},
-		"ip":          {w, g, g, w, g},
-		"remark":      {w, c, g, g, g},
-		"next buyer":  {g, c, w, c, g},
+	want := map[string][]string{ //  customer, support, courier, fraud, marketing, anonymous
+		"order_no":    {w, w, w, w, w, g},
+		"buyer name":  {w, c, w, c, w, g},
+		"phone":       {w, c, w, g, g, g},
+		"email":       {w, c, g, g, w, g},
+		"id_card":     {w, c, g, g, g, g},
+		"street":      {w, c, w, g, g, g},
+		"card_number": {w, c, g, c, g, g},
+		"card_expiry": {w, g, g, g, g, g},
+		"imei":        {w, g, g, w, g, g},
+		"iccid":       {w, g, g, w, g, g},
+		"ip":          {w, g, g, w, g, g},
+		"remark":      {w, c, g, g, g, g},
+		"next buyer":  {g, c, w, c, g, g},
 	}
 	for _, row := range seen.Rows {
 		kinds, ok := want[row.Label]
@@ -120,7 +121,7 @@ func TestDemoRefusesTheExport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refused := caller.Name == "support" || caller.Name == "fraud"
+		refused := caller.Name == "support" || caller.Name == "fraud" || caller.Name == "marketing"
 		if refused != (status == http.StatusForbidden) || refused != (gjson.Get(problem, "rule").Str == "nobody-exports-people") {
 			t.Errorf("%s saves the list as a file: status %s", caller.Name, strconv.Itoa(status))
 		}
@@ -182,4 +183,32 @@ func TestDemoTakesChangedRules(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Error("support does not see devices 10 seconds after the rules let it")
+}
+
+// TestDemoWithdraws takes the customer's consent back, as the demo invites to: marketing's next answer lacks her.
+func TestDemoWithdraws(t *testing.T) {
+	d, stop := startDemo(t)
+	defer stop()
+	marketing := d.callers[4]
+	buyer := func() string {
+		_, body, err := d.get(t.Context(), "/api/orders", marketing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return gjson.Get(body, "orders.0.buyer.name").Str
+	}
+	for _, c := range []struct{ curl, want string }{
+		{"", "李娜"},
+		{d.withdrawCurl(), ""},
+		{d.agreeCurl(), "李娜"},
+	} {
+		if c.curl != "" {
+			if out, err := exec.Command("sh", "-c", c.curl+" -s -f").CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v %s", c.curl, err, out)
+			}
+		}
+		if got := buyer(); got != c.want {
+			t.Errorf("after %q marketing sees %q, want %q", c.curl, got, c.want)
+		}
+	}
 }

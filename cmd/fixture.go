@@ -33,6 +33,10 @@ type fixture struct {
 	Download  bool
 	Issues    words
 	Time      string
+	People    map[string]fixturePerson // by data subject, beside those that are given
+	Cases     []fixtureCase
+	GPC       bool // the request says Sec-GPC: 1
+	Seen      int  // how many data subjects the caller saw on this day already
 	Direction string
 	Operation string
 	Body      yaml.Node
@@ -236,6 +240,12 @@ func (s *suite) check(n *yaml.Node, f *fixture) {
 			Guardian: f.Caller.Guardian, CaseID: f.Caller.Case, Claims: map[string]string{},
 		},
 		Purpose: f.Purpose, Subject: f.Subject, Download: f.Download, Time: s.time(n, f.Time),
+	}
+	if f.disclosure.People, err = peopleOf(f); err != nil {
+		s.fail(n, "%v", err)
+	}
+	if f.GPC && s.rules != nil {
+		f.disclosure.Objected = s.rules.GPC()
 	}
 	for name, value := range f.Caller.Claims {
 		f.disclosure.Caller.Claims[name] = value.Value

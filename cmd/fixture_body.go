@@ -76,12 +76,18 @@ func appendScalar(dst []byte, n *yaml.Node) ([]byte, error) {
 
 // appendText writes a JSON string, leaving < > & alone.
 func appendText(dst []byte, s string) []byte {
+	if !strings.ContainsFunc(s, escaped) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(s) // a string always encodes
 	return append(dst, bytes.TrimRight(b.Bytes(), "\n")...)
 }
+
+// escaped are the characters that a JSON string may hold in an escape only, and what an encoder treats in its own way.
+func escaped(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r >= 0x7f }
 
 // tree is a JSON value with all its members, those of the same name included, which a map would drop.
 type tree struct {

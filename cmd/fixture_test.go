@@ -26,6 +26,14 @@ func TestFixturesPass(t *testing.T) {
 	}
 }
 
+// TestFixturesPeople: what a fixture says of people and cases decides as in a store.
+func TestFixturesPeople(t *testing.T) {
+	code, out, errs := runTestCommand(t, false, "testdata/fixtures/people.fixtures.yaml")
+	if code != testPassed || !strings.Contains(out, "All 12 fixtures passed.") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
 // TestFixturesFail: what differs is named by its place, with what was wanted and what came, and nothing else.
 func TestFixturesFail(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/failing.fixtures.yaml")
@@ -111,8 +119,8 @@ func TestFixturesNone(t *testing.T) {
 
 func TestFixturesFolder(t *testing.T) {
 	files, err := fixtureFiles("testdata/fixtures")
-	if err != nil || len(files) != 3 {
-		t.Errorf("found %v, %v, want the three files of fixtures", files, err)
+	if err != nil || len(files) != 4 {
+		t.Errorf("found %v, %v, want the four files of fixtures", files, err)
 	}
 }
 

@@ -22,7 +22,7 @@ type issuer struct {
 	public string
 }
 
-func newIssuer(t *testing.T) *issuer {
+func newIssuer(t testing.TB) *issuer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -51,7 +51,7 @@ func (i *issuer) bearer(t *testing.T, id, role, purpose, country string) http.He
 }
 
 // token says who asks, for an hour.
-func (i *issuer) token(t *testing.T, claims map[string]any) string {
+func (i *issuer) token(t testing.TB, claims map[string]any) string {
 	t.Helper()
 	standard := jwt.Claims{
 		Issuer:   "https://id.example.com",

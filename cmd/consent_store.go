@@ -1,0 +1,100 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-minimize/minimize/module/consentstore"
+)
+
+// dsnVariable names the store where a command line, which everybody on the machine can read, should not hold a password.
+const dsnVariable = "MINIMIZE_CONSENT_DSN"
+
+func addStoreFlags(c *cobra.Command) {
+	c.PersistentFlags().String("store", "", "The store: sqlite:PATH or postgres://… (or the environment's "+dsnVariable+")")
+	c.PersistentFlags().String("config", "", "The gateway's configuration, a Caddyfile or JSON, that names the store; ./Caddyfile")
+}
+
+// openStore opens the store that the flags name, or the gateway's own.
+func openStore(ctx context.Context, c *cobra.Command) (consentstore.Store, error) {
+	kind, dsn, err := whichStore(c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := consentstore.Open(kind, dsn)
+	if err != nil {
+		return nil, fmt.Errorf("opening the consent store: %w", err)
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the consent store: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func whichStore(c *cobra.Command) (kind, dsn string, err error) {
+	store, config := c.Flag("store").Value.String(), c.Flag("config").Value.String()
+	switch {
+	case store != "" && config != "":
+		return "", "", errors.New("naming the store: give either --store or --config")
+	case store != "":
+		return splitStore(store)
+	case config != "":
+		return configStore(config)
+	case os.Getenv(dsnVariable) != "":
+		return splitStore(os.Getenv(dsnVariable))
+	}
+	if _, err := os.Stat("Caddyfile"); err != nil {
+		return "", "", fmt.Errorf("naming the store: there is no ./Caddyfile here; use --config FILE, --store sqlite:PATH, or set %s", dsnVariable)
+	}
+	return configStore("Caddyfile")
+}
+
+// splitStore reads sqlite:PATH, postgres:DSN, and a URL of PostgreSQL's as it is.
+func splitStore(store string) (kind, dsn string, err error) {
+	kind, dsn, _ = strings.Cut(store, ":")
+	switch {
+	case dsn == "":
+	case kind == "sqlite":
+		return kind, dsn, nil
+	case strings.HasPrefix(store, "postgres://"), strings.HasPrefix(store, "postgresql://"):
+		return "postgres", store, nil
+	case kind == "postgres":
+		return kind, dsn, nil
+	}
+	return "", "", errors.New("naming the store: it is sqlite:PATH or postgres://user@host/database") // never what was given: it may hold a password
+}
+
+// configStore takes the store out of a gateway's configuration.
+func configStore(file string) (kind, dsn string, err error) {
+	// Caddy resolves a Caddyfile's paths against the name that it is given.
+	if file, err = filepath.Abs(file); err != nil {
+		return "", "", fmt.Errorf("reading the configuration: %w", err)
+	}
+	config, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", fmt.Errorf("reading the configuration: %w", err)
+	}
+	if filepath.Ext(file) != ".json" {
+		if config, _, err = caddyconfig.GetAdapter("caddyfile").Adapt(config, map[string]any{"filename": file}); err != nil {
+			return "", "", fmt.Errorf("reading the configuration: %w", err)
+		}
+	}
+	consent := gjson.GetBytes(config, "apps.minimize.consent")
+	kind = consent.Get("store").Str
+	if kind == "" {
+		return "", "", errors.New("reading the configuration: its global option `minimize` has no `consent`, so there is no store; name one with --store")
+	}
+	if dsn, err = caddy.NewReplacer().ReplaceOrErr(consent.Get("dsn").Str, true, true); err != nil {
+		return "", "", errors.New("reading the configuration: a placeholder of `consent` is empty; set it in the environment as for the gateway")
+	}
+	return kind, dsn, nil
+}
