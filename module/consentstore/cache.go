@@ -64,16 +64,17 @@ func (c *cache) claim(key string, done chan struct{}) (n *node, mine bool) {
 	if n := p.nodes[key]; n != nil {
 		return n, false
 	}
-	if len(p.nodes) >= c.most {
-		p.evict()
+	for len(p.nodes) >= c.most && p.evict() {
+		// A burst of loads may have left more than one too many.
 	}
 	n = &node{done: done}
 	p.nodes[key] = n
 	return n, true
 }
 
-// evict removes one of a few that nobody used lately. What is being loaded stays, so that there may be a few too many.
-func (p *shard) evict() {
+// evict removes one of a few that nobody used lately. What is being loaded stays, so that there may be a few too many;
+// then it reports false.
+func (p *shard) evict() bool {
 	var victim string
 	looked := 0
 	for key, n := range p.nodes { // in an order that Go chooses anew every time
@@ -86,6 +87,7 @@ func (p *shard) evict() {
 		}
 	}
 	p.remove(victim)
+	return looked > 0
 }
 
 func (p *shard) remove(key string) {

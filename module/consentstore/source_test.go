@@ -470,7 +470,7 @@ func TestSourceSmall(t *testing.T) {
 			t.Errorf("%d left the cache, and nobody would tell who knows it that it changed", i)
 		}
 	}
-	if _, _, _, _, _, cached := s.Stats(); cached > 400 {
+	if _, _, _, _, _, cached := s.Stats(); cached > 200 { // some shards may not have been used since
 		t.Errorf("got %d in a cache of 64", cached)
 	}
 }
