@@ -100,7 +100,7 @@ func importCommand() *cobra.Command {
 			if err == nil || r.sum.Lines > 0 {
 				fmt.Fprintln(c.OutOrStdout(), r.title(err)+" "+r.sum.String())
 			}
-			if err != nil && r.marker != "" {
+			if err != nil && r.hash != "" {
 				fmt.Fprintln(c.ErrOrStderr(), "What is stored stays stored: the same command goes on behind it.")
 			}
 			return err

@@ -33,9 +33,6 @@ func exportAll(ctx context.Context, store consentstore.Store, out io.Writer, for
 	}
 	n := 0
 	err := store.Export(ctx, "", func(s *consentstore.Subject) error {
-		if strings.HasPrefix(s.Subject, markerPrefix) {
-			return nil
-		}
 		n++
 		p.at(n)
 		return exportSubject(ctx, store, s, write)

@@ -22,9 +22,9 @@ type importRun struct {
 	again   bool // begin anew with a file that is stored already
 	check   bool // store nothing
 
-	store  consentstore.Store
-	marker string // "": standard input, which nobody can read again
-	sum    importSummary
+	store consentstore.Store
+	hash  string // of the file; "": standard input, which nobody can read again
+	sum   importSummary
 }
 
 // importSummary is what came of it. Lines count those of this run.
@@ -43,11 +43,6 @@ var errBad = errors.New("importing: there are bad lines")
 // batchLines is how many lines are stored in one transaction.
 var batchLines = 2000
 
-// markerPrefix begins the data subject that nobody is: its policy version is the number of the last line stored of a file
-// with this content. It is written in the transaction that stores the lines, so that after a power failure or kill -9
-// exactly those behind it are missing. A file beside the input could be older or newer than what the database holds.
-const markerPrefix = "import:sha256:"
-
 // file imports a file: all of its lines are read and checked before the first one is stored.
 func (r *importRun) file(ctx context.Context, name string) error {
 	in, err := os.Open(name)
@@ -59,7 +54,7 @@ func (r *importRun) file(ctx context.Context, name string) error {
 	if err != nil || r.check {
 		return err
 	}
-	r.marker = markerPrefix + hash
+	r.hash = hash
 	if r.sum.From, err = r.storedLines(ctx); err != nil {
 		return err
 	}
@@ -133,16 +128,12 @@ func (r *importRun) checked(total, bad int, hash string) (int, string, error) {
 	return total, hash, nil
 }
 
-// storedLines is how many lines of this content were stored by an earlier run.
+// storedLines is how many lines of this content an earlier run stored.
 func (r *importRun) storedLines(ctx context.Context) (int, error) {
 	if r.again {
 		return 0, nil
 	}
-	found, err := r.store.Find(ctx, []string{r.marker})
-	if err != nil {
-		return 0, fmt.Errorf("asking where an earlier import ended: %w", err)
-	}
-	return found[0].Policy, nil
+	return r.store.Imported(ctx, r.hash)
 }
 
 // readItem reads the next line. Its number is there with a bad line, too.
@@ -189,10 +180,10 @@ func (r *importRun) applyItems(ctx context.Context, items []item) error {
 	if len(items) == 0 {
 		return nil
 	}
+	// The line's number is written in the transaction that stores the lines, so that after a power failure or kill -9
+	// exactly those behind it are missing. A file beside the input could be older or newer than what the database holds.
 	b, last := batch(items), items[len(items)-1].line
-	if r.marker != "" {
-		b.Profiles = append(b.Profiles, consentstore.Profile{Subject: r.marker, Policy: last})
-	}
+	b.File, b.Line = r.hash, last
 	_, err := r.store.Apply(ctx, b)
 	switch {
 	case err == nil:

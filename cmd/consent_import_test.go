@@ -179,7 +179,7 @@ func TestRoundTrip(t *testing.T) {
 			}
 			_, out, _ := consent(t, "", "export", to, "--format", format)
 			_, again, _ := consent(t, "", "export", from, "--format", format)
-			if strings.Contains(out, markerPrefix) || strings.Count(out, "\n") != strings.Count(again, "\n") {
+			if strings.Count(out, "\n") != strings.Count(again, "\n") {
 				t.Errorf("seed %d, %s: the copy's export is another one", seed, format)
 			}
 		}
@@ -222,14 +222,14 @@ func testImportKilled(t *testing.T, store string, open func() consentstore.Store
 		}
 	}
 	file := write(t, "history.ndjson", text.String())
-	marker := fmt.Sprintf("%s%x", markerPrefix, sha256.Sum256([]byte(text.String())))
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(text.String())))
 	s := open()
 	last := func() int {
-		found, err := s.Find(t.Context(), []string{marker})
+		line, err := s.Imported(t.Context(), hash)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return found[0].Policy
+		return line
 	}
 	kills := 0
 	for r := rand.New(rand.NewPCG(1, 1)); last() < subjects*rounds; kills++ {

@@ -54,6 +54,9 @@ func newPlan(b Batch, held map[string]*stock, seq int64, now time.Time) (*plan, 
 	}
 	p.keys = changed.keys
 	p.write()
+	if b.File != "" {
+		p.add(upsertImports, b.File, b.Line)
+	}
 	return p, nil
 }
 

@@ -153,7 +153,7 @@ func applyPostgres(ctx context.Context, tx pgx.Tx, b Batch) ([]Change, error) {
 		return nil, err
 	}
 	p, err := newPlan(b, held, seq+1, time.UnixMicro(now))
-	if err != nil || len(p.keys) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	write := &pgx.Batch{}
@@ -163,7 +163,9 @@ func applyPostgres(ctx context.Context, tx pgx.Tx, b Batch) ([]Change, error) {
 	}); err != nil {
 		return nil, err
 	}
-	write.Queue("SELECT pg_notify($1, '')", channel)
+	if len(p.keys) > 0 {
+		write.Queue("SELECT pg_notify($1, '')", channel)
+	}
 	return p.changes(), tx.SendBatch(ctx, write).Close()
 }
 
@@ -226,6 +228,11 @@ func (p *postgres) History(ctx context.Context, subject string) (entries []Entry
 		_, err = pgx.ForEachRow(rows, []any{&data}, func() error { return appendEntry(&entries, data) })
 	}
 	return entries, failure("reading a history", err)
+}
+
+func (p *postgres) Imported(ctx context.Context, file string) (line int, err error) {
+	err = p.use().query.QueryRow(ctx, postgresStatements.imported, file).Scan(&line)
+	return line, failure("asking where an import ended", err)
 }
 
 func (p *postgres) Export(ctx context.Context, after string, f func(*Subject) error) error {

@@ -277,6 +277,11 @@ func (s *sqlite) History(ctx context.Context, subject string) ([]Entry, error) {
 	return entries, away("reading a history", err)
 }
 
+func (s *sqlite) Imported(ctx context.Context, file string) (line int, err error) {
+	err = s.read.QueryRowContext(ctx, sqliteStatements.imported, file).Scan(&line)
+	return line, away("asking where an import ended", err)
+}
+
 func (s *sqlite) Export(ctx context.Context, after string, f func(*Subject) error) error {
 	return export(ctx, s, after, f, func(after string) (subjects []string, err error) {
 		return subjects, away("exporting consents", sqlEach(ctx, s.read, func(rows *sql.Rows) error {

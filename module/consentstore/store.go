@@ -97,6 +97,9 @@ type Batch struct {
 	Entries  []Entry
 	Profiles []Profile // each replaces the one before
 	Cases    []Case    // each replaces the one before
+
+	File string // that it was imported from; "": it was not
+	Line int    // of the file, the last one in this batch
 }
 
 // ErrConflict is for a change that contradicts what is stored, such as a case that belongs to another data subject.
@@ -128,6 +131,10 @@ type Store interface {
 
 	// History yields a data subject's entries, oldest first. Deleting a data subject keeps them: they prove the consent.
 	History(ctx context.Context, subject string) ([]Entry, error)
+
+	// Imported returns the last line of a file that a batch stored, 0 where there is none: an import goes on behind it,
+	// whatever stopped it.
+	Imported(ctx context.Context, file string) (line int, err error)
 
 	// Export calls f for every data subject, in the order of their ids, from the first one behind after.
 	Export(ctx context.Context, after string, f func(*Subject) error) error

@@ -151,6 +151,37 @@ func TestFind(t *testing.T) {
 	})
 }
 
+// TestImported shows that the line of a file is stored with its batch, also where that says nothing new, or not at all.
+func TestImported(t *testing.T) {
+	eachStore(t, func(t *testing.T, open func(testing.TB) Store) {
+		s := open(t)
+		line := func(file string) int {
+			n, err := s.Imported(t.Context(), file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		b := say(gives("p", "ads"))
+		b.File, b.Line = "one", 2000
+		apply(t, s, b)
+		b.Line = 4000
+		if changes := apply(t, s, b); len(changes) > 0 {
+			t.Errorf("the same once more: got %v", changes)
+		}
+		b.Cases = []Case{{ID: "T-1", Kind: "ticket", Subject: "p"}}
+		b.Line = 5000
+		apply(t, s, b)
+		b.Cases[0].Subject, b.Line = "q", 6000
+		if _, err := s.Apply(t.Context(), b); !errors.Is(err, ErrConflict) {
+			t.Errorf("got %v, want a conflict", err)
+		}
+		if one, other := line("one"), line("other"); one != 5000 || other != 0 {
+			t.Errorf("got line %d, and %d of a file that nobody imported", one, other)
+		}
+	})
+}
+
 // TestExport shows that every data subject comes once, in order, also those with nothing but a case.
 func TestExport(t *testing.T) {
 	eachStore(t, func(t *testing.T, open func(testing.TB) Store) {

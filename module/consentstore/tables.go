@@ -14,6 +14,7 @@ const (
 	upsertRecords
 	insertHistory
 	upsertCases
+	upsertImports
 	setCounter
 	insertChanges
 	pruneChanges
@@ -44,6 +45,7 @@ var migrations = [][]string{{
 	`CREATE TABLE minimize_changes (seq bigint PRIMARY KEY, keys {json} NOT NULL)`,
 	`CREATE TABLE minimize_seen (day {text} NOT NULL, caller {text} NOT NULL, subject {text} NOT NULL, nth bigint NOT NULL,
 		PRIMARY KEY (day, caller, subject))`,
+	`CREATE TABLE minimize_imports (file {text} PRIMARY KEY, line bigint NOT NULL)`,
 }}
 
 // statements are what the two databases spell nearly alike.
@@ -52,6 +54,7 @@ type statements struct {
 	write      [writes]string
 	find       string
 	history    string
+	imported   string
 	subjects   string
 	changes    string
 	seen       string
@@ -73,6 +76,8 @@ func newStatements(r *strings.Replacer) *statements {
 				SELECT value->>0, CAST(value->>1 AS bigint), CAST(value->>2 AS bigint), value->3 FROM {rows}`,
 			upsertCases: `INSERT INTO minimize_cases (id, subject, facts) SELECT value->>0, value->>1, value->2 FROM {rows} WHERE true
 				ON CONFLICT (id) DO UPDATE SET facts = excluded.facts`,
+			upsertImports: `INSERT INTO minimize_imports (file, line) SELECT value->>0, CAST(value->>1 AS bigint) FROM {rows} WHERE true
+				ON CONFLICT (file) DO UPDATE SET line = excluded.line`,
 			setCounter:    `UPDATE minimize_counter SET seq = (SELECT CAST(value->>0 AS bigint) FROM {rows})`,
 			insertChanges: `INSERT INTO minimize_changes (seq, keys) SELECT CAST(value->>0 AS bigint), value->1 FROM {rows}`,
 			pruneChanges:  `DELETE FROM minimize_changes WHERE seq <= (SELECT CAST(value->>0 AS bigint) FROM {rows})`,
@@ -82,6 +87,7 @@ func newStatements(r *strings.Replacer) *statements {
 			UNION ALL SELECT subject, 2, facts FROM minimize_cases WHERE subject {in1}
 			UNION ALL SELECT id, 3, facts FROM minimize_cases WHERE id {in2}`,
 		history:  `SELECT entry FROM minimize_history WHERE subject = $1 ORDER BY seq, n`,
+		imported: `SELECT coalesce(max(line), 0) FROM minimize_imports WHERE file = $1`,
 		subjects: `SELECT subject FROM minimize_subjects WHERE subject > $1 ORDER BY subject LIMIT 500`,
 		// One statement sees one moment: whatever the counter counts is among the changes.
 		changes: `SELECT c.seq, {now}, coalesce(h.seq, 0), h.keys FROM minimize_counter c
@@ -98,7 +104,7 @@ func newStatements(r *strings.Replacer) *statements {
 	for i := range s.write {
 		s.write[i] = r.Replace(s.write[i])
 	}
-	for _, text := range []*string{&s.find, &s.history, &s.subjects, &s.changes, &s.seen, &s.countSeen, &s.insertSeen, &s.pruneSeen} {
+	for _, text := range []*string{&s.find, &s.history, &s.imported, &s.subjects, &s.changes, &s.seen, &s.countSeen, &s.insertSeen, &s.pruneSeen} {
 		*text = r.Replace(*text)
 	}
 	for _, migration := range migrations {
