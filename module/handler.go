@@ -200,7 +200,7 @@ func (h *Handler) newMessage(r *http.Request) *message {
 	}
 	m.disclosure.Unnamed = h.subject != nil && m.disclosure.Subject == ""
 	if shared := h.app.consents; shared != nil {
-		m.people = &sending{People: shared.For(r.Context())}
+		m.people = newSending(shared, r.Context())
 		m.disclosure.People, m.disclosure.Time = m.people, shared.Now()
 	}
 	return m

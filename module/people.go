@@ -1,8 +1,10 @@
 package minimize
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/caddy-minimize/minimize/rules"
 )
@@ -11,7 +13,41 @@ import (
 // may they show what a data subject agreed to.
 type sending struct {
 	rules.People
+	hasty   rules.People // waits for nothing
+	waited  time.Duration
 	guarded bool
+}
+
+// bodyPatience is how long the body of one message waits for a store that is slow but not away: a long body has many windows, and each
+// could wait anew. After that only what is cached is known.
+const bodyPatience = time.Second
+
+func newSending(shared *consents, ctx context.Context) *sending {
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	return &sending{People: shared.For(ctx), hasty: shared.For(over)}
+}
+
+// Find waits no longer than there is patience.
+func (s *sending) Find(people []*rules.Person, subjects [][]byte) {
+	if s.waited >= bodyPatience {
+		s.hasty.Find(people, subjects)
+		return
+	}
+	start := time.Now()
+	s.People.Find(people, subjects)
+	s.waited += time.Since(start)
+}
+
+// Seen counts nobody once there is no patience left: everybody is one too many.
+func (s *sending) Seen(nth []int, caller string, subjects [][]byte, most int) {
+	if s.waited >= bodyPatience {
+		clear(nth)
+		return
+	}
+	start := time.Now()
+	s.People.Seen(nth, caller, subjects, most)
+	s.waited += time.Since(start)
 }
 
 // Send notes that the guard is there.
