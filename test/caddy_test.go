@@ -40,7 +40,7 @@ func ownStorage(t *testing.T) {
 }
 
 // freeAddress returns an address of this machine on which nobody listens.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
