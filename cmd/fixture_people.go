@@ -78,7 +78,7 @@ func peopleOf(f *fixture) (rules.People, error) {
 	m := memory{people: map[string]*rules.Person{}, cases: map[string]*rules.Case{}, seen: map[string][]string{}}
 	m.seen[f.Caller.ID] = make([]string, f.Seen)
 	for id, written := range f.People {
-		p, err := written.person()
+		p, err := written.person(f.disclosure.Time)
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +98,7 @@ func peopleOf(f *fixture) (rules.People, error) {
 	return &m, nil
 }
 
-func (w *fixturePerson) person() (*rules.Person, error) {
+func (w *fixturePerson) person(now time.Time) (*rules.Person, error) {
 	p := &rules.Person{Born: w.Born.Time, Minor: w.Minor, Ended: w.Ended, Guardians: w.Guardians, Policy: w.Policy}
 	for _, c := range w.Consents {
 		level, ok := rules.ParseLevel(c.Level)
@@ -107,6 +107,11 @@ func (w *fixturePerson) person() (*rules.Person, error) {
 		}
 		if !slices.Contains([]string{"", "self", "guardian"}, c.By) {
 			return nil, errors.New("a consent is given `by` self, which may be left out, or guardian")
+		}
+		for _, at := range []day{c.Given, c.Withdrawn, c.Objected, c.Restricted} {
+			if at.After(now) && !now.IsZero() {
+				return nil, errors.New("a consent is given, withdrawn, objected or restricted after the fixture's `time`: nobody has said that yet")
+			}
 		}
 		var categories []rules.Category
 		for _, name := range c.Categories {
@@ -145,6 +150,9 @@ func (m *memory) Find(people []*rules.Person, subjects [][]byte) {
 		people[i] = m.person(string(id))
 	}
 }
+
+// Now implements rules.People: in a fixture time stands still.
+func (*memory) Now() time.Time { return time.Time{} }
 
 // Case implements rules.People.
 func (m *memory) Case(id string) *rules.Case { return m.cases[id] }

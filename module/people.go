@@ -69,7 +69,7 @@ func (w *writer) outside() *rules.Table {
 		return m.judged.Table(m.judged.MessageFacts())
 	}
 	said, _ := m.judged.Message()
-	return m.judged.Table(m.judged.Complete(&said, nil, 0)) // nobody can tell what else the data subject said
+	return m.judged.Table(m.judged.Complete(&said, nil, 0, m.judged.Now())) // nobody can tell what else the data subject said
 }
 
 // sendAlone sends a header that no judged body follows.

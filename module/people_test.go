@@ -36,6 +36,7 @@ func (g *guard) Find(people []*rules.Person, _ [][]byte) {
 }
 
 func (*guard) Case(string) *rules.Case { return nil }
+func (*guard) Now() time.Time          { return time.Time{} }
 
 func (*guard) Seen([]int, string, [][]byte, int) {}
 

@@ -11,6 +11,7 @@ import (
 type slow struct{ asked int }
 
 func (s *slow) Find([]*rules.Person, [][]byte) { s.asked++; time.Sleep(bodyPatience / 2) }
+func (*slow) Now() time.Time                   { return time.Time{} }
 func (*slow) Case(string) *rules.Case          { return nil }
 func (s *slow) Seen(nth []int, _ string, _ [][]byte, _ int) {
 	s.asked++

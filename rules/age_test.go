@@ -35,7 +35,7 @@ limit: [{id: minors, to: a, when: {minor: true}, strip: [personal]}]
 		put(slotBorn, c.born)
 		put(slotCountry, c.country)
 		p := j.Begin(0, values)
-		if got := j.Table(j.Complete(&p, nil, 0)).Decide(r.ID("person.name")).Action == Strip; got != c.minor {
+		if got := j.Table(j.Complete(&p, nil, 0, modelNow)).Decide(r.ID("person.name")).Action == Strip; got != c.minor {
 			t.Errorf("%s in %s: a minor %v, want %v", c.born, c.country, got, c.minor)
 		}
 	}
@@ -65,7 +65,7 @@ allow:
 			values[slotCreated] = Value{Known, []byte(c.created)}
 		}
 		p := j.Begin(c.row, values)
-		table := j.Table(j.Complete(&p, nil, 0))
+		table := j.Table(j.Complete(&p, nil, 0, modelNow))
 		if got := table.Decide(r.ID("person.name")); (got.Action == Keep) != c.kept || !c.kept && got.Reason != Ended {
 			t.Errorf("row %d of %q: %v, %v", c.row, c.created, got.Action, got.Reason)
 		}
@@ -88,7 +88,7 @@ limit: [{id: many, to: a, over: 3/day, mask: [person.name]}, {id: more, to: a, o
 	values[slotSubject] = Value{Known, []byte("u")}
 	p := j.Begin(0, values)
 	for nth, want := range []Action{Strip, Keep, Keep, Keep, Mask, Mask, Strip, Strip} {
-		d := j.Table(j.Complete(&p, &Person{}, nth)).Decide(r.ID("person.name"))
+		d := j.Table(j.Complete(&p, &Person{}, nth, modelNow)).Decide(r.ID("person.name"))
 		if d.Action != want || want != Keep && d.Reason != Over {
 			t.Errorf("the data subject number %d: %v, %v", nth, d.Action, d.Reason)
 		}
@@ -115,9 +115,83 @@ allow:
 		values := make([]Value, j.Scope().SlotCount())
 		values[slotSubject] = Value{Known, []byte("u")}
 		p := j.Begin(0, values)
-		table := j.Table(j.Complete(&p, agreed, 0))
+		table := j.Table(j.Complete(&p, agreed, 0, modelNow))
 		if a, b, deal := table.Decide(r.ID("contact.phone")).Action, table.Decide(r.ID("device.imei")).Action, table.Decide(r.ID("person.name")).Action; a != c.want || b != c.want || deal != Keep {
 			t.Errorf("%+v: agreed %v, interest %v, deal %v", c, a, b, deal)
+		}
+	}
+}
+
+// TestOverTogether: one caller has one count, so that it goes on to the greatest number that some limit asks for.
+func TestOverTogether(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p, q]
+allow: [{id: all, to: a, for: [p, q], keep: [personal]}]
+limit: [{id: few, to: a, for: p, over: 2/day, strip: [personal]}, {id: more, to: a, for: q, over: 5/day, strip: [personal]}]
+`)
+	for _, purpose := range []string{"p", "q"} {
+		s := &counting{}
+		j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: purpose, Caller: Caller{ID: "c", Roles: []string{"a"}}, Time: modelNow, People: s})
+		j.Seen([]int{0}, [][]byte{[]byte("u")})
+		if s.most != 5 {
+			t.Errorf("for %s it counts to %d, want 5", purpose, s.most)
+		}
+	}
+}
+
+type counting struct {
+	somePeople
+	most int
+}
+
+func (c *counting) Seen(_ []int, _ string, _ [][]byte, most int) { c.most = most }
+
+// TestAgreedAfterObjecting: an objection ends what was agreed to before it, whomever to, and nothing that came later.
+func TestAgreedAfterObjecting(t *testing.T) {
+	r := mustCompile(t, `purposes: [p]
+recipients: {ads: {kind: third_party, contract: {from: 2026-01-01}}}
+allow:
+  - {id: agreed, to: ads, for: p, consent: general, keep: [contact]}
+  - {id: interest, to: ads, for: p, basis: legitimate_interests, keep: [device]}
+`)
+	for after, want := range map[time.Duration]Action{-time.Hour: Block, 0: Block, time.Hour: Keep} {
+		j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Subject: "u", Caller: Caller{Organisation: "ads"}, Time: modelNow, People: somePeople{}})
+		objected := modelNow.AddDate(0, 0, -1)
+		person := &Person{Consents: []Consent{
+			{Purpose: "p", Objected: objected},
+			{Purpose: "p", Recipient: "ads", Level: LevelExplicit, Given: objected.Add(after)},
+		}}
+		p, _ := j.Message()
+		table := j.Table(j.Complete(&p, person, 0, modelNow))
+		if agreed, interest := table.Decide(r.ID("contact.phone")).Action, table.Decide(r.ID("device.imei")).Action; agreed != want || interest != Block {
+			t.Errorf("agreed %v after objecting: %v, by interest %v", after, agreed, interest)
+		}
+	}
+}
+
+// TestStoreAway: towards a recipient the reason is that nobody can tell, which answers 503, where nothing else is missing.
+func TestStoreAway(t *testing.T) {
+	r := mustCompile(t, `home: CN
+purposes: [p]
+recipients:
+  here: {kind: third_party, country: CN, contract: {from: 2026-01-01}}
+  there: {kind: third_party, country: VN, contract: {from: 2026-01-01}, transfer: {mechanism: exempt_necessity, consent: separate}}
+  gone: {kind: third_party, country: CN, contract: {until: 2026-01-01}}
+allow:
+  - {id: agreed, to: third_party, for: p, consent: general, keep: [contact]}
+  - {id: adults, to: third_party, for: p, basis: contract, when: {minor: false}, keep: [device]}
+  - {id: law, to: third_party, for: p, basis: legal_obligation, keep: [person]}
+`)
+	for name, want := range map[string][3]Reason{
+		"here": {Unavailable, Unavailable, Permitted}, "there": {Unavailable, Unavailable, Unavailable}, "gone": {Agreement, Agreement, Agreement},
+	} {
+		j := r.Scope("GET", "/").Judge(&Disclosure{Position: Egress, Recipient: name, Purpose: "p", Subject: "u", Time: modelNow, People: somePeople{}})
+		p, _ := j.Message()
+		table := j.Table(j.Complete(&p, nil, 0, modelNow))
+		for i, c := range []Category{"contact.phone", "device.imei", "person.name"} {
+			if d := table.Decide(r.ID(c)); d.Reason != want[i] || (d.Action == Block) == (want[i] == Permitted) {
+				t.Errorf("%s, %s: %v, %v, want %v", name, c, d.Action, d.Reason, want[i])
+			}
 		}
 	}
 }
@@ -138,7 +212,7 @@ allow: [{id: all, to: [third_party, processor, affiliate], for: p, consent: gene
 		j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{Organisation: c.organisation}, Time: modelNow, People: somePeople{}})
 		said := func(x Consent) consent {
 			x.Purpose, x.Level, x.Given = "p", LevelExplicit, modelNow
-			return j.consentOf(&Pending{}, &Person{Consents: []Consent{{Purpose: "p", Level: LevelExplicit, Given: modelNow, Recipient: c.named}, x}}, false)
+			return j.consentOf(&Pending{}, &Person{Consents: []Consent{{Purpose: "p", Level: LevelExplicit, Given: modelNow, Recipient: c.named}, x}}, false, modelNow)
 		}
 		with := said(Consent{Recipient: "somebody else"})
 		if got := with.consented("person", LevelGeneral, 0) == Permitted; got != c.granted {

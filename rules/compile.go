@@ -167,6 +167,9 @@ func (c *compiler) compileNames() {
 	for _, d := range c.documents {
 		for i := range d.Recipients {
 			c.checkPurposes(d.Recipients[i].Purposes)
+			if r, policy := &d.Recipients[i], c.Policy(); policy > 0 && r.Since > policy {
+				c.errorf(r.Pos, "recipient %s can never get anything: it wants the policy version %d, and %d is in force", r.Name, r.Since, policy)
+			}
 			if t := d.Recipients[i].Transfer; t != nil {
 				c.checkCategories(t.Categories)
 			}

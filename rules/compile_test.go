@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -90,6 +91,25 @@ allow:
 		case !strings.HasPrefix(have[i], want[i]):
 			t.Errorf("\nhave %s\nwant %s", have[i], want[i])
 		}
+	}
+}
+
+// TestSinceInForce: nobody can have accepted a policy that is not in force yet.
+func TestSinceInForce(t *testing.T) {
+	const text = "policy: 6\nroles: [a]\npurposes: [p]\nrecipients: {r: {kind: own, since: %d}}\nallow: [{id: one, to: a, for: p, since: %d, keep: [order]}]\n"
+	mustCompile(t, fmt.Sprintf(text, 6, 6))
+	d, err := Parse("a.yaml", []byte("minimize: 1\n"+fmt.Sprintf(text, 7, 8)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Compile([]*Document{d}, Options{})
+	for _, want := range []string{"a.yaml:5:14: recipient r can never get anything", "a.yaml:6:9: rule one can never apply: it wants the policy version 8, and 6 is in force"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if r := mustCompile(t, "roles: [a]\npurposes: [p]\nallow: [{id: one, to: a, for: p, case: ticket, keep: [order]}]\nlimit: [{id: two, to: a, unless: {case: approval}, strip: [order]}]\n"); !r.KnowsCase("ticket") || !r.KnowsCase("approval") || r.KnowsCase("") || r.KnowsCase("tickett") {
+		t.Error("cases that rules ask for are known, and no others")
 	}
 }
 
@@ -242,7 +262,7 @@ limit:
 		values := make([]Value, j.Scope().SlotCount())
 		values[slotCountry] = Value{Known, []byte(country)}
 		p := j.Begin(0, values)
-		if have := j.Table(j.Complete(&p, nil, 0)).Decide(r.ID("contact.phone")).Action; have != want {
+		if have := j.Table(j.Complete(&p, nil, 0, modelNow)).Decide(r.ID("contact.phone")).Action; have != want {
 			t.Errorf("%q: %v, want %v", country, have, want)
 		}
 	}

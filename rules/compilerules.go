@@ -78,6 +78,7 @@ func (c *compiler) compileRule(r *Rule, limit bool) *compiledRule {
 			}
 		}
 	}
+	c.most = max(c.most, r.Over)
 	compiled := &compiledRule{Rule: r, acts: make([]Action, len(c.categories)), named: make([]bool, len(c.categories))}
 	switch {
 	case r.Consent != "":
@@ -110,6 +111,9 @@ func (c *compiler) parties() []string {
 func (c *compiler) checkReach(r *Rule, limit bool) {
 	if limit {
 		return
+	}
+	if policy := c.Policy(); policy > 0 && r.Since > policy {
+		c.errorf(r.Pos, "rule %s can never apply: it wants the policy version %d, and %d is in force", r.ID, r.Since, policy)
 	}
 	for _, w := range r.To {
 		recipient := c.register[w.Name]

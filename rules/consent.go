@@ -88,6 +88,9 @@ type People interface {
 	// More than most are not counted; theirs is most+1. 0: nobody can tell.
 	Seen(nth []int, caller string, subjects [][]byte, most int)
 
+	// Now is the time to judge by. It never goes back.
+	Now() time.Time
+
 	// Send calls write, unless something is known anew of these people since they were found, or what is known is too
 	// old by now. It reports whether it called. A change that is acknowledged on this node waits for writes under way.
 	Send(people []*Person, write func() error) (sent bool, err error)

@@ -163,8 +163,10 @@ func (k *kind) when(rule *kindRule, f Facts) answer {
 // nothing of a value needs neither a consent nor a basis.
 func (k *kind) missing(rule *kindRule, action Action, info *CategoryInfo, f Facts) Reason {
 	switch {
-	case k.when(rule, f) != yes:
+	case k.when(rule, f) == no:
 		return NoRule
+	case k.when(rule, f) == unknown:
+		return k.or(f, NoRule)
 	case rule.inCase > 0 && f.get(rule.inCase-1) != yes:
 		return k.or(f, CaseMissing)
 	case action >= Blank:

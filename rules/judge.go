@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Judge answers for one disclosure. Safe for concurrent use.
@@ -263,16 +264,26 @@ func (j *Judge) Message() (p Pending, subject string) {
 func (j *Judge) MessageFacts() Facts {
 	p, subject := j.Message()
 	if !p.Known() || !j.AsksPeople() {
-		return j.Complete(&p, nil, 0)
+		return j.Complete(&p, nil, 0, j.Now())
 	}
 	people, nth, subjects := []*Person{nil}, []int{0}, [][]byte{[]byte(subject)}
 	j.disclosure.People.Find(people, subjects)
 	j.Seen(nth, subjects)
-	return j.Complete(&p, people[0], nth[0])
+	return j.Complete(&p, people[0], nth[0], j.Now())
 }
 
 // UnknownFacts are the facts of a record that could not be read to its end in time: the least is disclosed.
 func (j *Judge) UnknownFacts() Facts { return Facts{} }
+
+// Now is the time to judge by: what ends while a long body is being judged ends for the rest of it.
+func (j *Judge) Now() time.Time {
+	if people := j.disclosure.People; people != nil {
+		if now := people.Now(); now.After(j.disclosure.Time) {
+			return now
+		}
+	}
+	return j.disclosure.Time
+}
 
 // Seen counts data subjects for limits that ask how many the caller has seen today.
 func (j *Judge) Seen(nth []int, subjects [][]byte) {

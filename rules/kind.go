@@ -222,7 +222,7 @@ func (k *kind) ask(rule *kindRule) {
 	}
 	if rule.Over > 0 {
 		rule.over = 1 + k.condition(condition{what: askOver, least: rule.Over})
-		k.most = max(k.most, rule.Over)
+		k.most = k.rules.most // all limits share one count
 	}
 	k.asksConsent = k.asksConsent || rule.level > LevelNone
 }

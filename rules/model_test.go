@@ -141,9 +141,10 @@ func (m *model) agreed(d *Disclosure, rec *modelRecord, least string, since int,
 		return false
 	}
 	want, _ := ParseLevel(least)
+	var objected time.Time
 	for _, c := range rec.person.Consents {
-		if (c.Purpose == d.Purpose || c.Purpose == "") && !c.Objected.IsZero() && c.Recipient == "" {
-			return false
+		if (c.Purpose == d.Purpose || c.Purpose == "") && c.Objected.After(objected) && c.Recipient == "" {
+			objected = c.Objected
 		}
 	}
 	for _, c := range rec.person.Consents {
@@ -152,7 +153,7 @@ func (m *model) agreed(d *Disclosure, rec *modelRecord, least string, since int,
 			covers = covers || in.Contains(name)
 		}
 		if c.Purpose == d.Purpose && c.Recipient == "" && !c.Given.IsZero() && c.Withdrawn.IsZero() && (c.Expires.IsZero() || modelNow.Before(c.Expires)) &&
-			c.Level >= want && c.Policy >= since && covers && (c.ByGuardian || !m.child(rec)) {
+			(objected.IsZero() || c.Given.After(objected)) && c.Level >= want && c.Policy >= since && covers && (c.ByGuardian || !m.child(rec)) {
 			return true
 		}
 	}
@@ -380,9 +381,9 @@ func (rec *modelRecord) facts(j *Judge) Facts {
 	}
 	p := j.Begin(row, values)
 	if !p.Known() {
-		return j.Complete(&p, nil, 0)
+		return j.Complete(&p, nil, 0, modelNow)
 	}
-	return j.Complete(&p, rec.person, 0)
+	return j.Complete(&p, rec.person, 0, modelNow)
 }
 
 func compileModel(t *testing.T, doc *Document) *Ruleset {

@@ -158,6 +158,8 @@ func (k *kind) confined(info *CategoryInfo, f Facts) Reason {
 	switch {
 	case len(t.Categories) > 0 && !slices.ContainsFunc(t.Categories, covers):
 		return k.party.abroad(TransferMissing)
+	case t.Consent != "" && f.lacking == Unavailable:
+		return Unavailable
 	case t.Consent != "" && f.consented(info.Name, level, k.since) != Permitted:
 		return k.party.abroad(TransferMissing)
 	}

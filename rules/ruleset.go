@@ -21,6 +21,7 @@ type Ruleset struct {
 	limit      []*compiledRule
 	tests      []Test          // of `when`, each once
 	fields     []Selector      // of the tests that ask a record's field, each once
+	most       int             // the greatest `over` of any limit
 	lifting    map[string]bool // organisations that some limit's unless names
 	keys       *KeyRing
 
@@ -71,6 +72,12 @@ func (r *Ruleset) KnowsRecipient(name string) bool {
 func (r *Ruleset) AsksStore() bool {
 	asks := func(c *compiledRule) bool { return c.level > LevelNone || c.Over > 0 }
 	return slices.ContainsFunc(r.allow, asks) || slices.ContainsFunc(r.limit, asks)
+}
+
+// KnowsCase reports whether a rule asks for such a kind of case.
+func (r *Ruleset) KnowsCase(kind string) bool {
+	asks := func(c *compiledRule) bool { return c.Case == kind || c.Unless != nil && c.Unless.Case == kind }
+	return kind != "" && (slices.ContainsFunc(r.allow, asks) || slices.ContainsFunc(r.limit, asks))
 }
 
 // GPC are the purposes that Sec-GPC: 1 objects to.

@@ -55,26 +55,26 @@ func (g grant) covers(name Category, level Level, policy int, otherwise Reason) 
 	return Permitted
 }
 
-// Complete adds what is known of a record's data subject: nil, that nobody can tell; nth is what People.Seen says.
-func (j *Judge) Complete(p *Pending, person *Person, nth int) Facts {
+// Complete adds what is known at a time of a record's data subject: nil, that nobody can tell; nth is what People.Seen says.
+func (j *Judge) Complete(p *Pending, person *Person, nth int, now time.Time) Facts {
 	f := p.facts
 	if len(j.later) == 0 && !j.asksConsent {
 		return f
 	}
-	minor := j.minor(p, person)
+	minor := p.isMinor(person, now)
 	for _, i := range j.later {
-		f.set(i, j.answer(&j.conditions[i], p, person, nth, minor))
+		f.set(i, j.answer(&j.conditions[i], p, person, nth, minor, now))
 	}
 	switch {
 	case person == nil && p.Known() && j.people:
 		f.lacking = Unavailable
 	case person != nil && j.asksConsent:
-		f.consent = j.consentOf(p, person, minor == yes || minor == unknown && p.born)
+		f.consent = j.consentOf(p, person, minor == yes || minor == unknown && p.born, now)
 	}
 	return f
 }
 
-func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor answer) answer {
+func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor answer, now time.Time) answer {
 	switch c.what {
 	case askSelf:
 		return p.whether(p.self)
@@ -87,13 +87,13 @@ func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor 
 	case askEnded:
 		return either(p.ended, j.told(p, person, func() bool { return person.Ended }))
 	case askRestricted:
-		return j.told(p, person, func() bool { return j.said(person, func(c *Consent) time.Time { return c.Restricted }) })
+		return j.told(p, person, func() bool { return !j.said(person, func(c *Consent) time.Time { return c.Restricted }).IsZero() })
 	case askObjected:
-		return either(answerOf(j.objectsNow(p)), j.told(p, person, func() bool { return j.said(person, func(c *Consent) time.Time { return c.Objected }) }))
+		return either(answerOf(j.objectsNow(p)), j.told(p, person, func() bool { return !j.said(person, func(c *Consent) time.Time { return c.Objected }).IsZero() }))
 	case askPolicy:
-		return both(answerOf(p.subject == subjectKnown && person != nil), j.told(p, person, func() bool { return person.Policy >= c.least }))
+		return j.told(p, person, func() bool { return person.Policy >= c.least })
 	case askCase:
-		return j.acts(c.name, p, person)
+		return j.acts(c.name, p, person, now)
 	case askOver:
 		if nth > 0 {
 			return answerOf(nth > c.least)
@@ -122,15 +122,15 @@ func (j *Judge) told(p *Pending, person *Person, says func() bool) answer {
 	return answerOf(says())
 }
 
-// minor answers whether a data subject is below the age limit. It is one if the record or the store says so.
-func (j *Judge) minor(p *Pending, person *Person) answer {
+// isMinor answers whether a data subject is below the age limit. It is one if the record or the store says so.
+func (p *Pending) isMinor(person *Person, now time.Time) answer {
 	if p.minor == yes || person == nil {
 		return p.minor
 	}
 	if person.Minor {
 		return yes
 	}
-	switch stored := underAge(person.Born, p.limit, j.disclosure.Time); {
+	switch stored := underAge(person.Born, p.limit, now); {
 	case stored == unknown || p.minor == unknown:
 		return max(stored, p.minor) // the one that is an answer
 	default:
@@ -143,15 +143,15 @@ func (j *Judge) objectsNow(p *Pending) bool {
 	return p.self && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose)
 }
 
-// said reports whether a data subject said something of this purpose, to everybody or to this recipient.
-func (j *Judge) said(person *Person, when func(*Consent) time.Time) bool {
+// said returns when a data subject last said something of this purpose, to everybody or to this recipient; zero: never.
+func (j *Judge) said(person *Person, when func(*Consent) time.Time) (last time.Time) {
 	for i := range person.Consents {
 		c := &person.Consents[i]
-		if !when(c).IsZero() && (c.Purpose == j.disclosure.Purpose || c.Purpose == "") && (c.Recipient == "" || j.party.is(c.Recipient)) {
-			return true
+		if when(c).After(last) && (c.Purpose == j.disclosure.Purpose || c.Purpose == "") && (c.Recipient == "" || j.party.is(c.Recipient)) {
+			last = when(c)
 		}
 	}
-	return false
+	return last
 }
 
 // granted reports whether a consent given to name is one to who asks here. One that names nobody is for us and who works
@@ -163,12 +163,16 @@ func (j *Judge) granted(name string) bool {
 	return j.party == nil || j.party.is("own") || j.party.is("processor")
 }
 
-// consentOf is what a data subject's consents to this purpose and recipient come to. A minor's own do not count.
-func (j *Judge) consentOf(p *Pending, person *Person, minor bool) (is consent) {
+// consentOf is what a data subject's consents to this purpose and recipient come to. A minor's own do not count, and an
+// objection ends what was agreed to before it.
+func (j *Judge) consentOf(p *Pending, person *Person, minor bool, now time.Time) (is consent) {
 	if person.Ended {
 		return consent{lacking: Ended}
 	}
-	objected := j.objectsNow(p) || j.said(person, func(c *Consent) time.Time { return c.Objected })
+	objected := j.said(person, func(c *Consent) time.Time { return c.Objected })
+	if j.objectsNow(p) {
+		objected = now
+	}
 	var one grant
 	var list []grant
 	for i := range person.Consents {
@@ -180,9 +184,9 @@ func (j *Judge) consentOf(p *Pending, person *Person, minor bool) (is consent) {
 		switch {
 		case minor && !c.ByGuardian:
 			lacks = GuardianMissing
-		case !c.Withdrawn.IsZero() || !c.Expires.IsZero() && !j.disclosure.Time.Before(c.Expires) || c.Level <= LevelBundled:
+		case !c.Withdrawn.IsZero() || !c.Expires.IsZero() && !now.Before(c.Expires) || c.Level <= LevelBundled:
 			lacks = ConsentMissing
-		case objected:
+		case !objected.IsZero() && !c.Given.After(objected):
 			lacks = Objection
 		}
 		switch g := (grant{c.Level, int32(c.Policy), c.Categories}); {
@@ -204,7 +208,7 @@ func (j *Judge) consentOf(p *Pending, person *Person, minor bool) (is consent) {
 		return consent{more: j.intern(list)}
 	case one.level > 0:
 		return consent{level: one.level, policy: one.policy}
-	case objected:
+	case !objected.IsZero():
 		is.lacking = Objection
 	}
 	return is
@@ -233,13 +237,13 @@ func (k *kind) intern(list []grant) *grants {
 }
 
 // acts answers whether the caller acts in an open case of this kind and data subject.
-func (j *Judge) acts(kind string, p *Pending, person *Person) answer {
+func (j *Judge) acts(kind string, p *Pending, person *Person, now time.Time) answer {
 	if p.subject != subjectKnown {
 		return unknown
 	}
 	who := &j.disclosure.Caller
 	if p.signed != nil {
-		return answerOf(p.signed.Kind == kind && j.open(p.signed))
+		return answerOf(p.signed.Kind == kind && p.signed.open(now))
 	}
 	if who.Case != nil || j.disclosure.People == nil {
 		return no
@@ -248,11 +252,11 @@ func (j *Judge) acts(kind string, p *Pending, person *Person) answer {
 		return unknown
 	}
 	return answerOf(slices.ContainsFunc(person.Cases, func(c Case) bool {
-		return c.Kind == kind && j.open(&c) && (who.CaseID == "" || who.CaseID == c.ID) && j.mayAct(&c)
+		return c.Kind == kind && c.open(now) && (who.CaseID == "" || who.CaseID == c.ID) && j.mayAct(&c)
 	}))
 }
 
-func (j *Judge) open(c *Case) bool { return c.Ends.IsZero() || j.disclosure.Time.Before(c.Ends) }
+func (c *Case) open(now time.Time) bool { return c.Ends.IsZero() || now.Before(c.Ends) }
 
 // mayAct reports whether the caller is one of those who may act in a case. A case that names nobody is for whom
 // authentication puts into it.
@@ -261,5 +265,9 @@ func (j *Judge) mayAct(c *Case) bool {
 	if len(c.Callers) == 0 && len(c.Roles) == 0 {
 		return who.CaseID == c.ID
 	}
-	return who.ID != "" && slices.Contains(c.Callers, who.ID) || slices.ContainsFunc(c.Roles, func(r string) bool { return slices.Contains(j.roles, r) })
+	if who.ID != "" && slices.Contains(c.Callers, who.ID) {
+		return true
+	}
+	// Who reads for a recipient has nothing by a role.
+	return j.party == nil && slices.ContainsFunc(c.Roles, func(r string) bool { return slices.Contains(j.roles, r) })
 }

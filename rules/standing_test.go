@@ -12,6 +12,7 @@ import (
 type somePeople struct{}
 
 func (somePeople) Find([]*Person, [][]byte)                           {}
+func (somePeople) Now() time.Time                                     { return modelNow }
 func (somePeople) Case(string) *Case                                  { return nil }
 func (somePeople) Seen([]int, string, [][]byte, int)                  {}
 func (somePeople) Send(_ []*Person, write func() error) (bool, error) { return true, write() }

@@ -1,6 +1,10 @@
 package body
 
-import "github.com/caddy-minimize/minimize/rules"
+import (
+	"slices"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
 
 // maxJudgings is how often a window is judged again because something was said anew meanwhile. After that nobody is known.
 const maxJudgings = 4
@@ -19,6 +23,7 @@ type crowd struct {
 // them are asked about at once.
 func (w *JSON) ask() {
 	message, subject := w.judge.Message()
+	now := w.judge.Now()
 	w.ids = w.ids[:0]
 	if message.Known() {
 		w.ids = append(w.ids, []byte(subject))
@@ -41,11 +46,11 @@ func (w *JSON) ask() {
 	if message.Known() {
 		person, nth = next()
 	}
-	w.records[0].table = w.table(w.judge.Complete(&message, person, nth))
+	w.records[0].table = w.table(w.judge.Complete(&message, person, nth, now))
 	for i := range w.records {
 		if r := &w.records[i]; r.asks {
 			person, nth = next()
-			r.table = w.table(w.judge.Complete(&r.pending, person, nth))
+			r.table = w.table(w.judge.Complete(&r.pending, person, nth, now))
 		}
 	}
 }
@@ -69,6 +74,11 @@ func (w *JSON) before() (was judging) {
 	if w.people != nil {
 		w.counts = append(w.counts[:0], w.report.Counts...)
 		was = judging{w.run, w.report}
+		if w.why != nil {
+			why := *w.why
+			why.Categories, why.Selectors = slices.Clone(why.Categories), slices.Clone(why.Selectors)
+			was.run.why = &why
+		}
 	}
 	return was
 }

@@ -16,6 +16,7 @@ type register struct {
 	away   bool
 	finds  [][]string
 	leave  func() bool // right before a window leaves: reports whether it may
+	now    time.Time
 }
 
 func (s *register) Find(found []*rules.Person, subjects [][]byte) {
@@ -27,12 +28,13 @@ func (s *register) Find(found []*rules.Person, subjects [][]byte) {
 		}
 		found[i] = &rules.Person{}
 		if s.agreed[string(id)] {
-			found[i].Consents = []rules.Consent{{Purpose: "work", Level: rules.LevelExplicit, Given: time.Unix(1, 0)}}
+			found[i].Consents = []rules.Consent{{Purpose: "work", Level: rules.LevelExplicit, Given: time.Unix(1, 0), Expires: time.Unix(1e10, 0)}}
 		}
 	}
 	s.finds = append(s.finds, ids)
 }
 
+func (s *register) Now() time.Time                  { return s.now }
 func (*register) Case(string) *rules.Case           { return nil }
 func (*register) Seen([]int, string, [][]byte, int) {}
 
@@ -133,6 +135,23 @@ func TestWithdrawnMeanwhile(t *testing.T) {
 	s = &register{agreed: map[string]bool{"u1": true}, leave: func() bool { return false }}
 	if got := output(t, s.judge(t, "u1"), `{"list":[{"id":"u1","phone":"13800138000"}],"phone":"13800138000"}`); got != `{"list":[{"id":"u1"}]}` {
 		t.Errorf("where somebody says something new without end, nobody is known: %s", got)
+	}
+}
+
+// TestExpiredWhileStreaming: time goes on while a body is judged, and right before a window leaves.
+func TestExpiredWhileStreaming(t *testing.T) {
+	s := &register{agreed: map[string]bool{"u1": true}}
+	windows := 0
+	s.leave = func() bool {
+		if windows++; windows == 3 {
+			s.now = time.Unix(1e10, 0)
+		}
+		return true
+	}
+	body := `[` + strings.Repeat(`{"phone":"13800138000"},`, 20_000) + `{}]`
+	c, _, err := rewrite(s.judge(t, "u1"), Limits{Hold: 64 << 10}, body, 32<<10)
+	if shown := strings.Count(string(c.body), "13800138000"); err != nil || shown == 0 || shown > 10_000 {
+		t.Errorf("%d of 20000 shown in %d windows, %v", shown, windows, err)
 	}
 }
 

@@ -124,7 +124,7 @@ func (w *JSON) endRecord(at int32) {
 func (w *JSON) know(r *record) {
 	r.pending = w.judge.Begin(int(r.row), w.values)
 	if w.people == nil || !r.pending.Known() {
-		r.table = w.table(w.judge.Complete(&r.pending, nil, 0))
+		r.table = w.table(w.judge.Complete(&r.pending, nil, 0, w.judge.Now()))
 		return
 	}
 	start := len(w.subjects)
