@@ -169,6 +169,72 @@ allow:
 	}
 }
 
+// TestWithdrawnInOtherWords: what names nobody, a kind or the recipient ends each other, as far as it came later.
+func TestWithdrawnInOtherWords(t *testing.T) {
+	r := mustCompile(t, `purposes: [p]
+recipients: {acme: {kind: processor, contract: {from: 2026-01-01}}}
+allow: [{id: agreed, to: acme, for: p, consent: general, keep: [contact]}]
+`)
+	j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Subject: "u", Caller: Caller{Organisation: "acme"}, Time: modelNow, People: somePeople{}})
+	for _, given := range []string{"", "processor", "acme"} {
+		for withdrawn, ends := range map[string]bool{"": true, "processor": true, "acme": true, "third_party": false, "other": false} {
+			for after, later := range map[time.Duration]bool{-time.Hour: false, 0: true, time.Hour: true} {
+				at := modelNow.AddDate(0, 0, -1)
+				person := &Person{Consents: []Consent{
+					{Purpose: "p", Recipient: given, Level: LevelExplicit, Given: at},
+					{Purpose: "p", Recipient: withdrawn, Withdrawn: at.Add(after)},
+				}}
+				p, _ := j.Message()
+				if got := j.Table(j.Complete(&p, person, 0, modelNow)).Decide(r.ID("contact.phone")).Action; (got == Keep) == (ends && later) {
+					t.Errorf("given to %q, withdrawn from %q %v later: %v", given, withdrawn, after, got)
+				}
+			}
+		}
+	}
+	person := &Person{Consents: []Consent{{Purpose: "p", Recipient: "acme", Level: LevelExplicit, Given: modelNow.Add(time.Second)}}}
+	p, _ := j.Message()
+	if got := j.Table(j.Complete(&p, person, 0, modelNow)).Decide(r.ID("contact.phone")).Action; got == Keep {
+		t.Error("a consent of tomorrow counts today")
+	}
+}
+
+// TestCaseSubject: a message is about a case's data subject only as long as the case is open, and to who may act in it.
+func TestCaseSubject(t *testing.T) {
+	r := mustCompile(t, `roles: [a, b]
+purposes: [p]
+allow: [{id: agreed, to: a, for: p, consent: general, keep: [contact]}, {id: deal, to: a, for: p, keep: [device]}]
+`)
+	for _, c := range []struct {
+		of         Case
+		want, deal Action
+	}{
+		{Case{Callers: []string{"c"}}, Keep, Keep}, {Case{Roles: []string{"a"}}, Keep, Keep}, {Case{}, Keep, Keep},
+		{Case{Callers: []string{"somebody"}}, Strip, Strip}, {Case{Roles: []string{"b"}}, Strip, Strip},
+		{Case{Callers: []string{"c"}, Ends: modelNow}, Strip, Strip}, {Case{Callers: []string{"c"}, Ends: modelNow.Add(1)}, Keep, Keep},
+	} {
+		c.of.ID, c.of.Kind, c.of.Subject = "T-1", "ticket", "u"
+		s := &oneCase{of: &c.of}
+		j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{ID: "c", Roles: []string{"a"}, CaseID: "T-1"}, Time: modelNow, People: s})
+		table := j.Table(j.MessageFacts())
+		if got, deal := table.Decide(r.ID("contact.phone")).Action, table.Decide(r.ID("device.imei")).Action; got != c.want || deal != c.deal {
+			t.Errorf("%+v: %v, %v", c.of, got, deal)
+		}
+	}
+}
+
+// oneCase knows one case, and that everybody agreed.
+type oneCase struct {
+	somePeople
+	of *Case
+}
+
+func (o *oneCase) Case(string) *Case { return o.of }
+func (*oneCase) Find(found []*Person, _ [][]byte) {
+	for i := range found {
+		found[i] = &Person{Consents: []Consent{{Purpose: "p", Level: LevelExplicit, Given: modelNow}}}
+	}
+}
+
 // TestStoreAway: towards a recipient the reason is that nobody can tell, which answers 503, where nothing else is missing.
 func TestStoreAway(t *testing.T) {
 	r := mustCompile(t, `home: CN

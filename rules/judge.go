@@ -35,20 +35,23 @@ func (s *Scope) Judge(d *Disclosure) *Judge {
 		}
 		r.mu.Unlock()
 	}
-	return &Judge{k, s, d, d.subject()}
+	j := &Judge{k, s, d, ""}
+	j.subject = j.about()
+	return j
 }
 
-// subject is whose data a message is where no record says so: that of its route, or of the case that the caller acts in.
-func (d *Disclosure) subject() string {
+// about is whose data a message is where no record says so: that of its route, or of the case that the caller acts in.
+func (j *Judge) about() string {
+	d := j.disclosure
 	switch c := d.Caller.Case; {
 	case d.Subject != "":
 		return d.Subject
 	case d.Position == Inbound && d.Recipient == "":
 		return d.Caller.ID
-	case c != nil:
+	case c != nil && c.open(j.Now()):
 		return c.Subject
-	case d.Caller.CaseID != "" && d.People != nil:
-		if c = d.People.Case(d.Caller.CaseID); c != nil {
+	case c == nil && d.Caller.CaseID != "" && d.People != nil:
+		if c = d.People.Case(d.Caller.CaseID); c != nil && c.open(j.Now()) && j.mayAct(c) {
 			return c.Subject
 		}
 	}
@@ -204,7 +207,7 @@ func (j *Judge) Begin(record int, values []Value) Pending {
 	switch {
 	case subject.State == Known && len(subject.Text) > 0:
 		p.about(j.disclosure, string(subject.Text))
-	case row.Subject == nil:
+	case row.Subject == nil && j.nobody():
 		p.subject = subjectNobody
 	}
 	if v := values[slotCountry]; v.State == Known {
@@ -235,6 +238,22 @@ func (j *Judge) Begin(record int, values []Value) Pending {
 	return p
 }
 
+// Inside notes that a record stands in another one whose data subject should be known. Who says nothing of the inner one's
+// cannot rule out that it is the same person's.
+func (p *Pending) Inside() {
+	if p.subject == subjectNobody {
+		p.subject = subjectUnknown
+	}
+}
+
+// Names reports whether records of this row say whose data they are.
+func (j *Judge) Names(record int) bool { return j.scope.records[record].Subject != nil }
+
+// nobody reports whether nobody says whose data the message is.
+func (j *Judge) nobody() bool {
+	return j.subject == "" && !j.disclosure.Unnamed && j.disclosure.Caller.CaseID == "" && j.disclosure.Caller.Case == nil
+}
+
 // Subject is whose data a record is, where Begin knows it.
 func (j *Judge) Subject(values []Value) []byte { return values[slotSubject].Text }
 
@@ -254,7 +273,7 @@ func (j *Judge) Message() (p Pending, subject string) {
 	switch {
 	case j.subject != "":
 		p.about(j.disclosure, j.subject)
-	case !j.disclosure.Unnamed && j.disclosure.Caller.CaseID == "" && j.disclosure.Caller.Case == nil: // or else a case taken away would disclose more
+	case j.nobody(): // or else a case taken away would disclose more
 		p.subject = subjectNobody
 	}
 	return p, j.subject

@@ -128,7 +128,7 @@ func (m *model) grounds(d *Disclosure, rec *modelRecord, rule Rule, a Action, c 
 // cannotExclude: nobody can have said it where there is no store, or nobody says whose data it is.
 func (m *model) cannotExclude(d *Disclosure, rec *modelRecord, says func(*Person) bool) bool {
 	switch {
-	case d.People == nil || rec.nobody:
+	case d.People == nil || rec.nobody && d.Caller.CaseID == "" && d.Caller.Case == nil: // a case is about somebody
 		return false
 	case rec.subject == nil || rec.person == nil:
 		return true
@@ -141,10 +141,14 @@ func (m *model) agreed(d *Disclosure, rec *modelRecord, least string, since int,
 		return false
 	}
 	want, _ := ParseLevel(least)
-	var objected time.Time
+	var ended time.Time
 	for _, c := range rec.person.Consents {
-		if (c.Purpose == d.Purpose || c.Purpose == "") && c.Objected.After(objected) && c.Recipient == "" {
-			objected = c.Objected
+		if (c.Purpose == d.Purpose || c.Purpose == "") && c.Recipient == "" {
+			for _, said := range []time.Time{c.Objected, c.Withdrawn} {
+				if said.After(ended) {
+					ended = said
+				}
+			}
 		}
 	}
 	for _, c := range rec.person.Consents {
@@ -152,8 +156,8 @@ func (m *model) agreed(d *Disclosure, rec *modelRecord, least string, since int,
 		for _, in := range c.Categories {
 			covers = covers || in.Contains(name)
 		}
-		if c.Purpose == d.Purpose && c.Recipient == "" && !c.Given.IsZero() && c.Withdrawn.IsZero() && (c.Expires.IsZero() || modelNow.Before(c.Expires)) &&
-			(objected.IsZero() || c.Given.After(objected)) && c.Level >= want && c.Policy >= since && covers && (c.ByGuardian || !m.child(rec)) {
+		if c.Purpose == d.Purpose && c.Recipient == "" && !c.Given.IsZero() && (c.Expires.IsZero() || modelNow.Before(c.Expires)) &&
+			(ended.IsZero() || c.Given.After(ended)) && !c.Given.After(modelNow) && c.Level >= want && c.Policy >= since && covers && (c.ByGuardian || !m.child(rec)) {
 			return true
 		}
 	}

@@ -163,8 +163,8 @@ func (j *Judge) granted(name string) bool {
 	return j.party == nil || j.party.is("own") || j.party.is("processor")
 }
 
-// consentOf is what a data subject's consents to this purpose and recipient come to. A minor's own do not count, and an
-// objection ends what was agreed to before it.
+// consentOf is what a data subject's consents to this purpose and recipient come to. A minor's own do not count. An
+// objection or a withdrawal ends what was agreed to before it, also in other words: to everybody, to a kind, or to this one.
 func (j *Judge) consentOf(p *Pending, person *Person, minor bool, now time.Time) (is consent) {
 	if person.Ended {
 		return consent{lacking: Ended}
@@ -173,6 +173,7 @@ func (j *Judge) consentOf(p *Pending, person *Person, minor bool, now time.Time)
 	if j.objectsNow(p) {
 		objected = now
 	}
+	withdrawn := j.said(person, func(c *Consent) time.Time { return c.Withdrawn })
 	var one grant
 	var list []grant
 	for i := range person.Consents {
@@ -184,7 +185,8 @@ func (j *Judge) consentOf(p *Pending, person *Person, minor bool, now time.Time)
 		switch {
 		case minor && !c.ByGuardian:
 			lacks = GuardianMissing
-		case !c.Withdrawn.IsZero() || !c.Expires.IsZero() && !now.Before(c.Expires) || c.Level <= LevelBundled:
+		case !withdrawn.IsZero() && !c.Given.After(withdrawn), c.Given.After(now),
+			!c.Expires.IsZero() && !now.Before(c.Expires), c.Level <= LevelBundled:
 			lacks = ConsentMissing
 		case !objected.IsZero() && !c.Given.After(objected):
 			lacks = Objection

@@ -36,7 +36,7 @@ func (h history) person() *Person {
 	for range h.IntN(4) {
 		p.Consents = append(p.Consents, Consent{
 			Purpose: oneIn(h, "p", "p", "q", ""), Recipient: oneIn(h, "", "", "", "elsewhere", "third_party"), Categories: oneIn(h, nil, nil, []Category{"a.b"}, []Category{"d", "a"}),
-			Level: Level(1 + h.IntN(5)), ByGuardian: h.IntN(2) == 0, Policy: h.IntN(4), Given: oneIn(h, time.Time{}, modelNow, modelNow, modelNow), Expires: oneIn(h, time.Time{}, time.Time{}, modelNow, modelNow.Add(1)),
+			Level: Level(1 + h.IntN(5)), ByGuardian: h.IntN(2) == 0, Policy: h.IntN(4), Given: oneIn(h, time.Time{}, modelNow, modelNow, modelNow.AddDate(0, -2, 0), modelNow.Add(1)), Expires: oneIn(h, time.Time{}, time.Time{}, modelNow, modelNow.Add(1)),
 			Withdrawn: h.when(), Objected: h.when(), Restricted: h.when(),
 		})
 	}

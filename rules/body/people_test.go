@@ -108,6 +108,31 @@ func TestUnknownPeople(t *testing.T) {
 	}
 }
 
+// TestInsideSomebody: a record that names nobody, inside one that does, cannot be taken for nobody's.
+func TestInsideSomebody(t *testing.T) {
+	const doc = `minimize: 1
+roles: [reader]
+purposes: [work]
+records: [{at: /list/*, subject: /id}, {at: /list/*/visits/*, country: /country}, {at: /about}]
+allow: [{id: deal, to: reader, for: work, keep: [contact.phone]}]
+`
+	judge := func(people rules.People, subject string) *rules.Judge {
+		return scopeOf(t, doc).Judge(&rules.Disclosure{Caller: rules.Caller{ID: "me", Roles: []string{"reader"}}, Purpose: "work", Subject: subject, Time: time.Now(), People: people})
+	}
+	const body = `{"list":[{"id":"u1","phone":"13800138000","visits":[{"phone":"13800138001"}]}],"about":{"phone":"13800138002"}}`
+	for subject, want := range map[string]string{
+		"":   `{"list":[{"id":"u1","phone":"13800138000","visits":[{}]}],"about":{"phone":"13800138002"}}`,
+		"u2": `{"list":[{"id":"u1","phone":"13800138000","visits":[{}]}],"about":{}}`,
+	} {
+		if got := output(t, judge(&register{}, subject), body); got != want {
+			t.Errorf("of %q got %s, want %s", subject, got, want)
+		}
+	}
+	if got := output(t, judge(nil, "u2"), body); got != body {
+		t.Errorf("without a store got %s", got)
+	}
+}
+
 // TestWithdrawnMeanwhile: what is withdrawn before the first byte of a window leaves is not in it.
 func TestWithdrawnMeanwhile(t *testing.T) {
 	s := &register{agreed: map[string]bool{"u1": true, "u2": true}}

@@ -123,6 +123,11 @@ func (w *JSON) endRecord(at int32) {
 // know decides for a record out of what stands in it, or notes whom to ask about.
 func (w *JSON) know(r *record) {
 	r.pending = w.judge.Begin(int(r.row), w.values)
+	for outer := r.parent; outer > 0; outer = w.records[outer].parent {
+		if w.judge.Names(int(w.records[outer].row)) {
+			r.pending.Inside()
+		}
+	}
 	if w.people == nil || !r.pending.Known() {
 		r.table = w.table(w.judge.Complete(&r.pending, nil, 0, w.judge.Now()))
 		return
