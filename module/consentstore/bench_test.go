@@ -93,7 +93,7 @@ func filled(b *testing.B, kind, dsn string, n int) *Source {
 	for i := range n {
 		batch.Entries = append(batch.Entries, gives(strconv.Itoa(i), "ads"))
 		if len(batch.Entries) == 2000 || i == n-1 {
-			if err := s.Apply(b.Context(), batch); err != nil {
+			if _, err := s.Apply(b.Context(), batch); err != nil {
 				b.Fatal(err)
 			}
 			batch.Entries = nil

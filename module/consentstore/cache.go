@@ -13,15 +13,20 @@ const shards = 64
 
 // cache holds what was found by key. A node is in it from before the query that fills it, so that a change made meanwhile
 // finds it. It leaves as outdated, however it leaves: who was found just before and is to be sent is asked about again.
+//
+// Because that costs a window its judging, whoever was just found must not leave: a shard holds two generations. Where the
+// young one is full it becomes the old one, and what nobody asked for since the last time leaves. So there is a whole
+// generation of others between being found and leaving.
 type cache struct {
 	seed  maphash.Seed
-	most  int // in one shard
+	most  int // in one generation of a shard
 	parts [shards]shard
 }
 
 type shard struct {
 	mu    sync.RWMutex
-	nodes map[string]*node
+	nodes map[string]*node // the young
+	old   map[string]*node // found again, they are young again
 }
 
 // node is what is known by one key. Its Person says whether that is outdated.
@@ -30,28 +35,33 @@ type node struct {
 	kase   *rules.Case   // by a case's key; nil: there is none
 	done   chan struct{} // closed when the query is, whatever came of it
 	ready  atomic.Bool   // person and kase are filled in
-	used   atomic.Bool   // since it was last passed over
 }
 
 func newCache(size int) *cache {
-	c := &cache{seed: maphash.MakeSeed(), most: max(1, size/shards)}
+	c := &cache{seed: maphash.MakeSeed(), most: max(1, size/shards/2)}
 	for i := range c.parts {
 		c.parts[i].nodes = map[string]*node{}
 	}
 	return c
 }
 
-// get returns what is known by a subject's id, or nil. It allocates nothing.
+// get returns what is known by a subject's id, or nil. It allocates nothing, but where somebody is young again.
 func (c *cache) get(id []byte) *node {
 	p := &c.parts[maphash.Bytes(c.seed, id)%shards]
 	p.mu.RLock()
 	n := p.nodes[string(id)]
+	old := n == nil
+	if old {
+		n = p.old[string(id)]
+	}
 	p.mu.RUnlock()
 	if n == nil || !n.ready.Load() || n.person.Outdated() {
 		return nil
 	}
-	if !n.used.Load() {
-		n.used.Store(true)
+	if old {
+		p.mu.Lock()
+		p.rejuvenate(string(id))
+		p.mu.Unlock()
 	}
 	return n
 }
@@ -64,36 +74,44 @@ func (c *cache) claim(key string, done chan struct{}) (n *node, mine bool) {
 	if n := p.nodes[key]; n != nil {
 		return n, false
 	}
-	for len(p.nodes) >= c.most && p.evict() {
-		// A burst of loads may have left more than one too many.
+	if n := p.rejuvenate(key); n != nil {
+		return n, false
+	}
+	if len(p.nodes) >= c.most {
+		p.age()
 	}
 	n = &node{done: done}
 	p.nodes[key] = n
 	return n, true
 }
 
-// evict removes one of a few that nobody used lately. What is being loaded stays, so that there may be a few too many;
-// then it reports false.
-func (p *shard) evict() bool {
-	var victim string
-	looked := 0
-	for key, n := range p.nodes { // in an order that Go chooses anew every time
-		if !n.ready.Load() {
-			continue
-		}
-		victim = key
-		if looked++; !n.used.Swap(false) || looked == 8 {
-			break
+func (p *shard) rejuvenate(key string) *node {
+	n := p.old[key]
+	if n != nil {
+		delete(p.old, key)
+		p.nodes[key] = n
+	}
+	return n
+}
+
+// age throws the old generation away, but for what is being loaded: somebody waits for that.
+func (p *shard) age() {
+	for key, n := range p.old {
+		if n.ready.Load() {
+			n.person.Outdate()
+		} else {
+			p.nodes[key] = n
 		}
 	}
-	p.remove(victim)
-	return looked > 0
+	p.old, p.nodes = p.nodes, make(map[string]*node)
 }
 
 func (p *shard) remove(key string) {
-	if n := p.nodes[key]; n != nil {
-		n.person.Outdate()
-		delete(p.nodes, key)
+	for _, nodes := range []map[string]*node{p.nodes, p.old} {
+		if n := nodes[key]; n != nil {
+			n.person.Outdate()
+			delete(nodes, key)
+		}
 	}
 }
 
@@ -103,8 +121,8 @@ func (c *cache) drop(key string, n *node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n.person.Outdate()
-	if p.nodes[key] == n {
-		delete(p.nodes, key)
+	if p.nodes[key] == n || p.old[key] == n {
+		p.remove(key)
 	}
 }
 
@@ -120,8 +138,10 @@ func (c *cache) forget() {
 	for i := range c.parts {
 		p := &c.parts[i]
 		p.mu.Lock()
-		for key := range p.nodes {
-			p.remove(key)
+		for _, nodes := range []map[string]*node{p.nodes, p.old} {
+			for key := range nodes {
+				p.remove(key)
+			}
 		}
 		p.mu.Unlock()
 	}
@@ -133,7 +153,7 @@ func (c *cache) len() (n int) {
 	for i := range c.parts {
 		p := &c.parts[i]
 		p.mu.RLock()
-		n += len(p.nodes)
+		n += len(p.nodes) + len(p.old)
 		p.mu.RUnlock()
 	}
 	return n
@@ -145,6 +165,8 @@ func (n *node) fill(s *Subject) {
 	n.person.Minor, n.person.Ended = s.Minor, !s.Ended.IsZero()
 	n.person.Guardians, n.person.Policy = s.Guardians, s.Policy
 	for i := range s.Records {
+		// Who agreed under a version accepted it, also where the consent was withdrawn since.
+		n.person.Policy = max(n.person.Policy, s.Records[i].Policy)
 		n.person.Consents = append(n.person.Consents, s.Records[i].consent())
 	}
 	for i := range s.Cases {

@@ -17,11 +17,11 @@ const (
 )
 
 // maxAhead is how far clocks of machines may differ. What happens later than that is a mistake in a file.
-const maxAhead = 24 * time.Hour
+const maxAhead = 5 * time.Minute
 
 // CheckError says which part of a Batch cannot be stored, and why: never with a value.
 type CheckError struct {
-	Part  string // entry, profile or case
+	Part  string // entry, profile, deletion or case
 	Index int    // among them, from 0
 	Why   string
 }
@@ -34,13 +34,18 @@ func (e *CheckError) Error() string {
 // have a column for each.
 func (b *Batch) Check() error {
 	for i := range b.Entries {
-		if why := b.Entries[i].check(time.Now().Add(maxAhead)); why != "" {
+		if why := b.Entries[i].check(time.Now()); why != "" {
 			return &CheckError{"entry", i, why}
 		}
 	}
 	for i := range b.Profiles {
 		if why := b.Profiles[i].check(); why != "" {
 			return &CheckError{"profile", i, why}
+		}
+	}
+	for i, subject := range b.Ended {
+		if !ValidID(subject) {
+			return &CheckError{"deletion", i, "pii_principal_id is not " + aName}
 		}
 	}
 	for i := range b.Cases {
@@ -73,10 +78,14 @@ const (
 	theseNames = "a list of at most 1000 names, each " + aName
 )
 
-func (e *Entry) check(latest time.Time) string {
+func (e *Entry) check(now time.Time) string {
 	_, level := rules.ParseLevel(e.Level)
 	all := e.Event == Restrict || e.Event == Unrestrict
 	give := e.Event == Give
+	from := e.At
+	if from.IsZero() {
+		from = now
+	}
 	return firstWrong(
 		checked{"event_state", known(e.Event), "given, withdrawn, objected, objection_lifted, restricted or restriction_lifted"},
 		checked{"pii_principal_id", ValidID(e.Subject), aName},
@@ -84,24 +93,32 @@ func (e *Entry) check(latest time.Time) string {
 		checked{"recipient_third_party", optionalID(e.Recipient), noName},
 		checked{"entity_id", optionalID(e.Entity), noName},
 		checked{"evidence", printable(e.Evidence, maxEvidence), "a reference of at most 1024 bytes of UTF-8 without control characters"},
-		checked{"event_time", sane(e.At) && e.At.Before(latest), "a time before tomorrow"},
+		checked{"event_time", sane(e.At) && !e.At.After(now.Add(maxAhead)), "a time up to now, or 5 minutes later where clocks differ"},
 		checked{"event_type", level || !give, "bundled, general, explicit, separate or written"},
 		checked{"pii_type", validIDs(e.Categories) || !give, theseNames},
 		checked{"given_by", e.GivenBy == "" || e.GivenBy == givenBySelf || e.GivenBy == givenByGuardian || !give, "self or guardian"},
 		checked{"policy_version", e.Policy >= 0 || !give, "0 or more"},
 		checked{"expires", sane(e.Expires) || !give, "a time between the years 1 and 9999"},
+		checked{"expires", e.Expires.IsZero() || e.Expires.After(from) || !give, "later than the consent, given at its event_time or now"},
 	)
 }
 
 func (p *Profile) check() string {
 	_, err := time.Parse(time.DateOnly, p.Born)
-	return firstWrong(
+	if why := firstWrong(
 		checked{"pii_principal_id", ValidID(p.Subject), aName},
 		checked{"birth_date", p.Born == "" || err == nil, "a date such as 2006-01-02"},
 		checked{"ended", sane(p.Ended), "a time between the years 1 and 9999"},
 		checked{"guardians", validIDs(p.Guardians), theseNames},
 		checked{"policy_version", p.Policy >= 0, "0 or more"},
-	)
+	); why != "" {
+		return why
+	}
+	// It would silently take away what is stored. An empty list of guardians says that there are none.
+	if p.Born == "" && !p.Minor && p.Ended.IsZero() && p.Guardians == nil && p.Policy == 0 {
+		return "it says nothing of the data subject"
+	}
+	return ""
 }
 
 func (c *Case) check() string {

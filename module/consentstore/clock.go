@@ -15,8 +15,9 @@ type clock struct {
 	shown   atomic.Int64 // in nanoseconds
 }
 
-// answer is what the database's clock said, and when it came.
-type answer struct{ said, came time.Time }
+// answer is what the database's clock said, and when it was asked: it said so later, so that no case that the database ended
+// now is open here for as long as its answer took.
+type answer struct{ said, asked time.Time }
 
 func newClock(now func() time.Time) *clock {
 	return &clock{now: now, began: time.Now(), started: now().Round(0)}
@@ -25,12 +26,12 @@ func newClock(now func() time.Time) *clock {
 // wall is the machine's clock alone: with its monotonic reading a time would never jump.
 func (c *clock) wall() time.Time { return c.now().Round(0) }
 
-func (c *clock) set(said time.Time) { c.store.Store(&answer{said.Round(0), time.Now()}) }
+func (c *clock) set(said, asked time.Time) { c.store.Store(&answer{said.Round(0), asked}) }
 
 func (c *clock) time() time.Time {
 	t := latest(c.wall(), c.started.Add(time.Since(c.began)))
 	if a := c.store.Load(); a != nil {
-		t = latest(t, a.said.Add(time.Since(a.came)))
+		t = latest(t, a.said.Add(time.Since(a.asked)))
 	}
 	for n := t.UnixNano(); ; {
 		shown := c.shown.Load()

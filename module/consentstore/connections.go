@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -35,7 +36,12 @@ type pools struct {
 
 // configure reads the DSN. Its errors never quote it.
 func (c *connections) configure(dsn string) (err error) {
-	if c.config, err = pgxpool.ParseConfig(dsn); err != nil || dsn == "" {
+	c.config, err = pgxpool.ParseConfig(dsn)
+	if err != nil && strings.Contains(err.Error(), "invalid port") { // nothing else tells it apart
+		return errors.New("opening the consent store: the port in the connection string is no number from 1 to 65535; " +
+			"or a password before it has one of : / ? # @ that is not percent-encoded")
+	}
+	if err != nil || dsn == "" {
 		return errors.New("opening the consent store: this is no connection string: " +
 			"write postgres://USER:PASSWORD@HOST:PORT/DATABASE or host=… user=… dbname=…")
 	}
@@ -105,6 +111,12 @@ func (c *connections) Close() error {
 	case <-time.After(dialTimeout):
 	}
 	return nil
+}
+
+// transaction runs f in one, whose every statement sees what was committed before it: who waited for the counter's row has
+// to see what the one before wrote, whatever the server's default_transaction_isolation is.
+func (p *pools) transaction(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, p.change, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
 }
 
 // listen returns when a change was notified.

@@ -11,6 +11,10 @@ type state struct {
 	Record
 	ObjectionSaid   time.Time `json:"objection_time,omitzero"`
 	RestrictionSaid time.Time `json:"restriction_time,omitzero"`
+
+	// EndedForAll is the newest withdrawal or objection towards everybody, where this is the record without a recipient: no
+	// consent from before counts towards anybody, though it comes late.
+	EndedForAll time.Time `json:"ended_for_all,omitzero"`
 }
 
 // precision is what PostgreSQL's clock has.
@@ -22,26 +26,20 @@ const precision = time.Microsecond
 // An entry speaks of one of three things: the consent, the objection, or the restriction. One that is older than the newest
 // that was said of it changes nothing. Of two from the same time the one that discloses less counts, because many sources
 // know only the day.
-func (s *state) say(e *Entry, now time.Time) bool {
-	e.normalize()
-	if e.At.IsZero() {
-		// Whoever says something now says it after all that was said: the clock may have gone back since.
-		e.At = latest(now.UTC().Truncate(precision), s.At.Add(precision))
+func (s *state) say(e *Entry) (news bool, err error) {
+	if e.Event == Give {
+		news, err = s.give(e)
+	} else {
+		news = s.hear(e)
 	}
-	if !s.hear(e) {
-		return false
+	if news && !s.At.After(e.At) {
+		s.ID, s.Event, s.At, s.Entity = e.ID, e.Event, e.At, e.Entity
 	}
-	if s.At.After(e.At) {
-		return true
-	}
-	s.ID, s.Event, s.At, s.Entity = e.ID, e.Event, e.At, e.Entity
-	return true
+	return news, err
 }
 
 func (s *state) hear(e *Entry) bool {
 	switch e.Event {
-	case Give:
-		return s.give(e)
 	case Withdraw:
 		if !s.Withdrawn.IsZero() || e.At.Before(s.Given) {
 			return false
@@ -65,14 +63,17 @@ func (s *state) hear(e *Entry) bool {
 }
 
 // give starts anew, also after an objection: who agrees to a purpose now does not object to it any more.
-func (s *state) give(e *Entry) bool {
+func (s *state) give(e *Entry) (news bool, err error) {
 	if !e.At.After(latest(s.Given, s.Withdrawn)) {
-		return false
+		return false, nil
 	}
 	reconciled := !s.Objected.IsZero() && s.Objected.Before(e.At)
 	given := !s.Given.IsZero() && s.Withdrawn.IsZero()
-	if given && !reconciled && s.sameTerms(e) {
-		return false
+	switch expired := !s.Expires.IsZero() && !e.At.Before(s.Expires); {
+	case given && !expired && s.GivenBy == givenByGuardian && e.GivenBy != givenByGuardian:
+		return false, ErrGuardian
+	case given && !reconciled && s.sameTerms(e):
+		return false, nil
 	}
 	if reconciled {
 		s.Objected, s.ObjectionSaid = time.Time{}, e.At
@@ -80,7 +81,7 @@ func (s *state) give(e *Entry) bool {
 	s.Level, s.Categories, s.GivenBy = e.Level, e.Categories, e.GivenBy
 	s.Policy, s.Expires, s.Evidence = e.Policy, e.Expires, e.Evidence
 	s.Given, s.Withdrawn = e.At, time.Time{}
-	return true
+	return true, nil
 }
 
 func (s *state) sameTerms(e *Entry) bool {

@@ -99,9 +99,7 @@ func (v people) count(caller string, ids []string, most int) ([]int, bool) {
 	go func() {
 		defer cancel()
 		numbers, err := v.store.Seen(ctx, caller, ids, most)
-		if err != nil {
-			v.failures.Add(1)
-		}
+		v.failed(ctx, err, false)
 		answer <- numbers
 	}()
 	select {
@@ -184,9 +182,7 @@ func (s *Source) load(l *load) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.stale)
 	defer cancel()
 	found, err := s.store.Find(ctx, l.keys)
-	if err != nil {
-		s.failures.Add(1)
-	}
+	s.failed(ctx, err, false)
 	for i, n := range l.nodes {
 		if err != nil {
 			s.cache.drop(l.keys[i], n)

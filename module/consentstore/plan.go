@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,11 +22,12 @@ type stock struct {
 // plan is what a transaction writes: rows by the statement that writes them. Both databases take them as one JSON
 // document, so that thousands of rows are one statement.
 type plan struct {
-	seq  int64
-	now  time.Time
-	held map[string]*stock
-	rows [writes][][]any
-	keys []string // that change, each once
+	seq   int64
+	now   time.Time
+	held  map[string]*stock
+	rows  [writes][][]any
+	keys  []string // that change, each once
+	quiet unique   // data subjects of whom something is written, though perhaps nothing changes now
 }
 
 // newPlan works out what a batch changes in what is held, in the transaction that takes the Seq.
@@ -33,7 +35,11 @@ func newPlan(b Batch, held map[string]*stock, seq int64, now time.Time) (*plan, 
 	p := &plan{seq: seq, now: now, held: held}
 	changed := unique{}
 	for _, e := range b.Entries {
-		if p.entry(e) {
+		is, err := p.entry(e)
+		if err != nil {
+			return nil, err
+		}
+		if is {
 			changed.add(e.Subject)
 		}
 	}
@@ -42,7 +48,13 @@ func newPlan(b Batch, held map[string]*stock, seq int64, now time.Time) (*plan, 
 			changed.add(profile.Subject)
 		}
 	}
-	for _, c := range b.Cases {
+	for _, subject := range b.Ended {
+		if who := p.of(subject); who.profile.Ended.IsZero() {
+			who.profile.Ended, who.profiled = stored(now), true
+			changed.add(subject)
+		}
+	}
+	for _, c := range slices.Concat(b.Cases, p.closed(b.Closed)) {
 		is, err := p.kase(c)
 		if err != nil {
 			return nil, err
@@ -71,17 +83,70 @@ func newStock(key string) *stock {
 	return &stock{profile: Profile{Subject: key}, spoken: map[*state]bool{}}
 }
 
-func (p *plan) entry(e Entry) bool {
+// entry tells it to its record. A withdrawal or an objection that names no recipient is one towards each of them: so it can
+// be read off every record, and whoever agrees to the purpose anew without naming anybody revives nothing that they once
+// agreed to towards somebody. Neither does it matter which of the two comes first.
+func (p *plan) entry(e Entry) (news bool, err error) {
+	e.normalize()
 	who := p.of(e.Subject)
-	s := who.state(&e)
+	all, own := who.state(e.Subject, e.Purpose, ""), who.state(e.Subject, e.Purpose, e.Recipient)
+	others := who.others(&e, all)
+	switch {
+	case e.Event == Withdraw && e.At.IsZero() && own.Given.IsZero() && len(others) == 0:
+		return false, nil // out of a file it can be older than the consent, which comes with another one
+	case e.Event == Give && own != all && !e.At.IsZero() && !e.At.After(all.EndedForAll):
+		return false, nil
+	case e.At.IsZero():
+		e.At = who.now(p.now, e.Purpose)
+	}
+	news, err = p.tell(own, e)
+	for _, s := range others {
+		to := e
+		to.Recipient, to.GPC = s.Recipient, e.GPC && s.GPCAt.IsZero()
+		is, _ := p.tell(s, to) // only who gives can contradict
+		news = news || is
+	}
+	if own == all && (e.Event == Withdraw || e.Event == Object) && (news || e.At.Before(all.Given)) && e.At.After(all.EndedForAll) {
+		all.EndedForAll, who.spoken[all] = e.At, true
+		p.quiet.add(e.Subject)
+	}
+	return news, err
+}
+
+// others are the records of named recipients that an entry without one speaks of, too. To lift an objection lifts what it
+// was to them, and leaves alone what was said of one of them.
+func (w *stock) others(e *Entry, all *state) (others []*state) {
+	for _, s := range w.states {
+		switch {
+		case e.Recipient != "" || s == all || s.Purpose != e.Purpose:
+		case e.Event == Withdraw && !s.Given.IsZero() && s.Withdrawn.IsZero(),
+			e.Event == Object && !(e.GPC && !all.GPCAt.IsZero()),
+			e.Event == Unobject && !all.Objected.IsZero() && s.Objected.Equal(all.Objected):
+			others = append(others, s)
+		}
+	}
+	return others
+}
+
+// now is when something is said that has no time: after all that was said, because the clock may have gone back since.
+func (w *stock) now(now time.Time, purpose string) time.Time {
+	now = stored(now)
+	for _, s := range w.states {
+		if s.Purpose == purpose && !s.At.IsZero() {
+			now = latest(now, s.At.Add(precision))
+		}
+	}
+	return now
+}
+
+func (p *plan) tell(s *state, e Entry) (news bool, err error) {
 	n := len(p.rows[insertHistory])
 	e.ID = fmt.Sprintf("%d-%d", p.seq, n)
-	if !s.say(&e, p.now) {
-		return false
+	if news, err = s.say(&e); news {
+		p.of(e.Subject).spoken[s] = true
+		p.add(insertHistory, e.Subject, p.seq, n, e)
 	}
-	who.spoken[s] = true
-	p.add(insertHistory, e.Subject, p.seq, n, e)
-	return true
+	return news, err
 }
 
 func (p *plan) profile(new Profile) bool {
@@ -95,6 +160,20 @@ func (p *plan) profile(new Profile) bool {
 	}
 	who.profile, who.profiled = new, true
 	return true
+}
+
+// closed are these cases as they are stored, but for their end: what is changed at the same time stays changed.
+func (p *plan) closed(cases []Case) []Case {
+	var ended []Case
+	for _, c := range cases {
+		for _, is := range p.of(CaseKey(c.ID)).cases {
+			if is.Subject == c.Subject && (is.Ends.IsZero() || is.Ends.After(p.now)) {
+				is.Ends = p.now
+				ended = append(ended, is)
+			}
+		}
+	}
+	return ended
 }
 
 func (p *plan) kase(new Case) (changes bool, err error) {
@@ -113,6 +192,9 @@ func (p *plan) kase(new Case) (changes bool, err error) {
 // write lists the rows. Everybody who is spoken of has a row among the data subjects: an export goes through these.
 func (p *plan) write() {
 	for _, key := range p.keys {
+		p.quiet.add(key)
+	}
+	for _, key := range p.quiet.keys {
 		who := p.of(key)
 		if strings.HasPrefix(key, casePrefix) {
 			c := who.cases[0]
@@ -135,14 +217,14 @@ func (p *plan) write() {
 	}
 }
 
-// state is the record that an entry is about.
-func (w *stock) state(e *Entry) *state {
+// state is the record of a purpose and recipient; a new one where there is none.
+func (w *stock) state(subject, purpose, recipient string) *state {
 	for _, s := range w.states {
-		if s.Purpose == e.Purpose && s.Recipient == e.Recipient {
+		if s.Purpose == purpose && s.Recipient == recipient {
 			return s
 		}
 	}
-	s := &state{Record: Record{Entry: Entry{Subject: e.Subject, Purpose: e.Purpose, Recipient: e.Recipient}}}
+	s := &state{Record: Record{Entry: Entry{Subject: subject, Purpose: purpose, Recipient: recipient}}}
 	w.states = append(w.states, s)
 	return s
 }
@@ -183,9 +265,12 @@ func (b *Batch) keys() []string {
 	for i := range b.Profiles {
 		all.add(b.Profiles[i].Subject)
 	}
-	for i := range b.Cases {
-		all.add(b.Cases[i].Subject)
-		all.add(CaseKey(b.Cases[i].ID))
+	for _, subject := range b.Ended {
+		all.add(subject)
+	}
+	for _, c := range slices.Concat(b.Cases, b.Closed) {
+		all.add(c.Subject)
+		all.add(CaseKey(c.ID))
 	}
 	return all.keys
 }

@@ -48,7 +48,7 @@ func newPostgres(dsn string) (*postgres, error) {
 
 func (p *postgres) Migrate(ctx context.Context) error {
 	c := p.use()
-	err := pgx.BeginFunc(ctx, c.change, func(tx pgx.Tx) error {
+	err := c.transaction(ctx, func(tx pgx.Tx) error {
 		// Any number will do that nobody else is likely to lock.
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(5136870201)"); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (p *postgres) Apply(ctx context.Context, b Batch) (changes []Change, err er
 	if err := b.Check(); err != nil {
 		return nil, err
 	}
-	err = pgx.BeginFunc(ctx, p.use().change, func(tx pgx.Tx) error {
+	err = p.use().transaction(ctx, func(tx pgx.Tx) error {
 		changes, err = applyPostgres(ctx, tx, b)
 		return err
 	})
@@ -169,23 +169,18 @@ func applyPostgres(ctx context.Context, tx pgx.Tx, b Batch) ([]Change, error) {
 	return p.changes(), tx.SendBatch(ctx, write).Close()
 }
 
-func (p *postgres) Seen(ctx context.Context, caller string, subjects []string, most int) (nth []int, err error) {
-	known := map[string]int{}
-	rows, err := p.use().query.Query(ctx, postgresStatements.seen, append([]string{""}, subjects...), caller)
-	if err == nil {
-		err = collectSeen(known)(rows)
-	}
-	if err == nil {
-		var final bool
-		if nth, final = numbers(subjects, known, most); !final {
-			err = pgx.BeginFunc(ctx, p.use().change, func(tx pgx.Tx) error { return countPostgres(ctx, tx, caller, subjects, known, most) })
-			nth, _ = numbers(subjects, known, most)
+func (p *postgres) Seen(ctx context.Context, caller string, subjects []string, most int) ([]int, error) {
+	c := p.use()
+	nth, err := seen(subjects, most, func(known map[string]int) error {
+		rows, err := c.query.Query(ctx, postgresStatements.seen, append([]string{""}, subjects...), caller)
+		if err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		return nil, failure("counting data subjects", err)
-	}
-	return nth, nil
+		return collectSeen(known)(rows)
+	}, func(known map[string]int) error {
+		return c.transaction(ctx, func(tx pgx.Tx) error { return countPostgres(ctx, tx, caller, subjects, known, most) })
+	})
+	return nth, failure("counting data subjects", err)
 }
 
 // countPostgres numbers the data subjects that are new to the caller.
@@ -205,10 +200,6 @@ func countPostgres(ctx context.Context, tx pgx.Tx, caller string, subjects []str
 	if n == 0 {
 		write.Queue(postgresStatements.pruneSeen)
 	}
-	for subject, n := range fresh {
-		known[subject] = n
-	}
-	known[""] = total
 	return tx.SendBatch(ctx, write).Close()
 }
 

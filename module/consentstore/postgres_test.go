@@ -2,6 +2,9 @@ package consentstore
 
 import (
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -42,6 +45,30 @@ func TestPostgresRefused(t *testing.T) {
 	}
 }
 
+// TestPostgresWords shows that the usual mistakes are told in words, and without the connection string.
+func TestPostgresWords(t *testing.T) {
+	c := clusters.Start(t)
+	s := opened(t, Postgres, c.DSN())
+	exec(t, s, `CREATE ROLE secret_nologin`)
+	for _, tt := range []struct{ dsn, want string }{
+		{c.DSN() + "&database=secret_none", "no such database"},
+		{c.DSN() + "&user=secret_nologin", "refuses the login"},
+		{c.DSN() + "&secret_setting=1", "does not know a setting"},
+		{"postgres://secret@secret.invalid/db", "nobody knows its host name"},
+		{"postgres://secret@127.0.0.1:1/secret", "connection refused"},
+	} {
+		s, err := Open(Postgres, tt.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		err = s.Migrate(t.Context())
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") || strings.Count(err.Error(), "opening") != 1 {
+			t.Errorf("got %v, want that it %s", err, tt.want)
+		}
+	}
+}
+
 // TestPostgresRole shows that a gateway needs no right to create tables where somebody else did.
 func TestPostgresRole(t *testing.T) {
 	c := clusters.Start(t)
@@ -60,7 +87,7 @@ func TestPostgresRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer fresh.Close()
-	if err := fresh.Migrate(t.Context()); err == nil || errors.Is(err, ErrAway) {
+	if err := fresh.Migrate(t.Context()); err == nil || errors.Is(err, ErrAway) || !strings.Contains(err.Error(), "may not do this") {
 		t.Errorf("got %v, want that it may not create tables", err)
 	}
 }
@@ -93,4 +120,27 @@ func TestPostgresPooler(t *testing.T) {
 			t.Errorf("%s: got %d, %v", mode, exported, err)
 		}
 	}
+}
+
+// TestPostgresIsolation shows that transactions that follow one another see each other, also where the server's default is
+// another one.
+func TestPostgresIsolation(t *testing.T) {
+	c := clusters.Start(t)
+	s := opened(t, Postgres, c.DSN())
+	exec(t, s, `ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'`)
+	s = opened(t, Postgres, c.DSN())
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 10 {
+				if _, err := s.Apply(t.Context(), say(says(fmt.Sprint("p", w), "ads", []Event{Object, Unobject}[i%2]))); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.Seen(t.Context(), "clerk", []string{fmt.Sprint(w, i)}, 100); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -1,15 +1,34 @@
 package consentstore
 
+// seen asks who is numbered already and, where somebody is not, has the others numbered in a transaction. Both fill known:
+// the numbers by data subject, and how many there are under "".
+func seen(subjects []string, most int, read, number func(known map[string]int) error) ([]int, error) {
+	known := map[string]int{}
+	if err := read(known); err != nil {
+		return nil, err
+	}
+	if nth, final := numbers(subjects, known, most); final {
+		return nth, nil
+	}
+	clear(known) // it may be another day by now
+	if err := number(known); err != nil {
+		return nil, err
+	}
+	nth, _ := numbers(subjects, known, most)
+	return nth, nil
+}
+
 // count numbers data subjects: those that are known already as they are, the others from n+1 on. More than most are not
 // counted. It returns the new ones by their number, and how many there are now.
 func count(subjects []string, known map[string]int, n, most int) (fresh map[string]int, total int) {
 	fresh = map[string]int{}
 	for _, s := range subjects {
-		if known[s] == 0 && fresh[s] == 0 && n < most {
+		if known[s] == 0 && n < most {
 			n++
-			fresh[s] = n
+			known[s], fresh[s] = n, n
 		}
 	}
+	known[""] = n
 	return fresh, n
 }
 

@@ -38,6 +38,8 @@ type Source struct {
 	done chan struct{}
 
 	hits, misses, queries, changes, failures atomic.Uint64
+
+	told atomic.Pointer[string] // the last failure that was logged
 }
 
 // heartbeat is an answer of the store to the question what changed.
@@ -96,10 +98,18 @@ func (s *Source) Close() error {
 // Store is the store behind it, for what needs no cache.
 func (s *Source) Store() Store { return s.store }
 
-// Stats counts data subjects looked up in the cache, those that were not there, the queries for them, the changes seen,
-// what the store failed to answer, and the data subjects in the cache.
-func (s *Source) Stats() (hits, misses, queries, changes, failures uint64, cached int) {
-	return s.hits.Load(), s.misses.Load(), s.queries.Load(), s.changes.Load(), s.failures.Load(), s.cache.len()
+// Stats are counts since the start, and how many data subjects are cached now.
+type Stats struct {
+	Hits, Misses uint64 // data subjects looked up in the cache that were there, or not
+	Queries      uint64 // for those that were not
+	Changes      uint64 // that the store told of
+	Failures     uint64 // of the store to answer
+	Cached       int
+}
+
+// Stats counts.
+func (s *Source) Stats() Stats {
+	return Stats{s.hits.Load(), s.misses.Load(), s.queries.Load(), s.changes.Load(), s.failures.Load(), s.cache.len()}
 }
 
 // Now is the time to judge by: the store's, and never earlier than it was before, because a clock that is set back must not
@@ -164,22 +174,26 @@ func (s *Source) ask(ctx context.Context, after int64) int64 {
 		s.cache.invalidate(c.Key)
 	}
 	s.changes.Add(uint64(len(changes)))
-	s.clock.set(now)
+	s.clock.set(now, asked)
 	s.beat.Store(&heartbeat{asked, wall})
 	if after == unknown && s.failures.Load() > 0 {
+		s.told.Store(nil)
 		s.logger.Info("the consent store answers again")
 	}
 	return seq
 }
 
-// failed counts a failure, and logs the first of several. To be stopped is none.
+// failed counts a failure. Of a store that is away it logs the first of several; any other kind, which will not pass by
+// itself, whenever it is not the one that it logged last. To be stopped is none.
 func (s *Source) failed(ctx context.Context, err error, first bool) {
 	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
 	s.failures.Add(1)
-	if first {
-		s.logger.Warn("the consent store does not answer: until it does, no consent counts", zap.Error(err))
+	text := err.Error()
+	if last := s.told.Load(); first || !errors.Is(err, ErrAway) && (last == nil || *last != text) {
+		s.told.Store(&text)
+		s.logger.Warn("the consent store fails: as long as it does, no consent counts that it does not confirm", zap.Error(err))
 	}
 }
 
@@ -192,21 +206,21 @@ func pause(ctx context.Context, d time.Duration) {
 
 // Apply stores a batch. When it returns, no body that shows what was known before leaves this node any more: what is cached
 // is forgotten, and what was being written of it is written. So it is after an error, because a transaction may have been
-// committed though its answer was lost.
-func (s *Source) Apply(ctx context.Context, b Batch) error {
-	_, err := s.store.Apply(ctx, b)
+// committed though its answer was lost. It reports whether the batch said anything new.
+func (s *Source) Apply(ctx context.Context, b Batch) (changed bool, err error) {
+	changes, err := s.store.Apply(ctx, b)
 	var wrong *CheckError
 	if errors.As(err, &wrong) {
-		return err
+		return false, err
 	}
 	for _, key := range b.keys() {
 		s.cache.invalidate(key)
 	}
 	s.writes.wait(time.Second)
-	if err != nil && !errors.Is(err, ErrConflict) {
-		s.failures.Add(1)
+	if !errors.Is(err, ErrConflict) {
+		s.failed(ctx, err, false)
 	}
-	return err
+	return len(changes) > 0, err
 }
 
 // For is what the store knows, as one message asks for it.

@@ -14,11 +14,17 @@ import (
 	"strings"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver, in pure Go
+	driver "modernc.org/sqlite" // in pure Go
 )
 
 // sqliteWatch is how often a change from another process is looked for.
 const sqliteWatch = 50 * time.Millisecond
+
+// sqliteLock is how long a change waits for another process that writes.
+const sqliteLock = 5 * time.Second
+
+// sqliteBusy is SQLITE_BUSY, the lower byte of all its kinds (sqlite.org/rescode.html).
+const sqliteBusy = 5
 
 // sqlite is a file on this machine. SQLite has one writer at a time; in WAL mode it holds up no reader.
 type sqlite struct {
@@ -50,12 +56,12 @@ func newSQLite(path string) (*sqlite, error) {
 	// mode=rw: only Migrate makes the file. synchronous(FULL): in WAL mode anything less loses the last transactions with
 	// the power (sqlite.org/pragma.html#pragma_synchronous), and those were acknowledged.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?mode=rw&_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+		"?mode=rw&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
 	s := &sqlite{path: path}
-	if s.write, err = sql.Open("sqlite", dsn); err != nil {
+	if s.write, err = sql.Open("sqlite", dsn+"&_pragma=busy_timeout(100)"); err != nil {
 		return nil, errors.New("opening the consent store: the driver does not take this path")
 	}
-	if s.read, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn+"&_pragma=busy_timeout(1000)&_pragma=query_only(1)"); err != nil {
 		return nil, errors.New("opening the consent store: the driver does not take this path")
 	}
 	s.write.SetMaxOpenConns(1)
@@ -65,11 +71,11 @@ func newSQLite(path string) (*sqlite, error) {
 }
 
 // away wraps SQLite's own words, which name tables and error codes but never a value.
-func away(doing string, err error) error {
+func (s *sqlite) away(doing string, err error) error {
 	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, errUnreadable) {
 		return err
 	}
-	return fmt.Errorf("%s: %w: %w", doing, ErrAway, err)
+	return fmt.Errorf("%s in %s: %w: %w", doing, s.path, ErrAway, err)
 }
 
 func (s *sqlite) Migrate(ctx context.Context) error {
@@ -82,8 +88,11 @@ func (s *sqlite) Migrate(ctx context.Context) error {
 			err = s.transaction(ctx, func(tx *sql.Tx) error { return migrateSQLite(ctx, tx) })
 		}
 	}
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		err = failed.Err // without the path, which stands there already
+	}
 	if err != nil {
-		return fmt.Errorf("opening the consent store: %w", err)
+		return fmt.Errorf("opening the consent store %s: %w", s.path, err)
 	}
 	return nil
 }
@@ -131,7 +140,7 @@ var errReplaced = errors.New("SQLite's file was moved or replaced: restart the g
 var errNewer = errors.New("a newer version of Minimize wrote it: run that one")
 
 func (s *sqlite) transaction(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,6 +149,22 @@ func (s *sqlite) transaction(ctx context.Context, f func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// begin waits for whoever else writes. SQLite itself would wait without a look at the context, so that it waits only a
+// moment at a time.
+func (s *sqlite) begin(ctx context.Context) (*sql.Tx, error) {
+	patience, cancel := context.WithTimeout(ctx, sqliteLock)
+	defer cancel()
+	for {
+		tx, err := s.write.BeginTx(ctx, nil)
+		if failed, ok := errors.AsType[*driver.Error](err); !ok || failed.Code()&0xff != sqliteBusy {
+			return tx, err
+		}
+		if pause(patience, time.Millisecond); patience.Err() != nil {
+			return nil, err
+		}
+	}
 }
 
 // sqlReader is a *sql.DB or a *sql.Tx.
@@ -185,7 +210,7 @@ func asJSON(v any) string {
 func (s *sqlite) Find(ctx context.Context, keys []string) ([]Subject, error) {
 	f, err := sqliteFind(ctx, s.read, keys)
 	if err != nil {
-		return nil, away("reading consents", err)
+		return nil, s.away("reading consents", err)
 	}
 	return f.subjects(keys), nil
 }
@@ -214,49 +239,40 @@ func (s *sqlite) Apply(ctx context.Context, b Batch) (changes []Change, err erro
 		})
 	})
 	if err != nil {
-		return nil, away("changing consents", err)
+		return nil, s.away("changing consents", err)
 	}
 	return changes, nil
 }
 
 func (s *sqlite) Seen(ctx context.Context, caller string, subjects []string, most int) ([]int, error) {
-	known, err := sqliteSeen(ctx, s.read, caller, subjects)
-	if err != nil {
-		return nil, away("counting data subjects", err)
-	}
-	if nth, final := numbers(subjects, known, most); final {
-		return nth, nil
-	}
-	err = s.transaction(ctx, func(tx *sql.Tx) (err error) {
-		var day string
-		var n int
-		if err := tx.QueryRowContext(ctx, sqliteStatements.countSeen, caller).Scan(&day, &n); err != nil {
-			return err
-		}
-		if known, err = sqliteSeen(ctx, tx, caller, subjects); err != nil {
-			return err
-		}
-		fresh, total := count(subjects, known, n, most)
-		_, err = tx.ExecContext(ctx, sqliteStatements.insertSeen, asJSON(seenRows(day, caller, fresh, total)))
-		if err == nil && n == 0 {
-			_, err = tx.ExecContext(ctx, sqliteStatements.pruneSeen)
-		}
-		for subject, n := range fresh {
-			known[subject] = n
-		}
-		known[""] = total
-		return err
+	nth, err := seen(subjects, most, func(known map[string]int) error {
+		return sqliteSeen(ctx, s.read, known, caller, subjects)
+	}, func(known map[string]int) error {
+		return s.transaction(ctx, func(tx *sql.Tx) error { return countSQLite(ctx, tx, caller, subjects, known, most) })
 	})
-	if err != nil {
-		return nil, away("counting data subjects", err)
-	}
-	nth, _ := numbers(subjects, known, most)
-	return nth, nil
+	return nth, s.away("counting data subjects", err)
 }
 
-func sqliteSeen(ctx context.Context, q sqlReader, caller string, subjects []string) (map[string]int, error) {
-	known := map[string]int{}
-	return known, sqlEach(ctx, q, func(rows *sql.Rows) error {
+// countSQLite numbers the data subjects that are new to the caller.
+func countSQLite(ctx context.Context, tx *sql.Tx, caller string, subjects []string, known map[string]int, most int) error {
+	var day string
+	var n int
+	if err := tx.QueryRowContext(ctx, sqliteStatements.countSeen, caller).Scan(&day, &n); err != nil {
+		return err
+	}
+	if err := sqliteSeen(ctx, tx, known, caller, subjects); err != nil {
+		return err
+	}
+	fresh, total := count(subjects, known, n, most)
+	_, err := tx.ExecContext(ctx, sqliteStatements.insertSeen, asJSON(seenRows(day, caller, fresh, total)))
+	if err == nil && n == 0 {
+		_, err = tx.ExecContext(ctx, sqliteStatements.pruneSeen)
+	}
+	return err
+}
+
+func sqliteSeen(ctx context.Context, q sqlReader, known map[string]int, caller string, subjects []string) error {
+	return sqlEach(ctx, q, func(rows *sql.Rows) error {
 		var subject string
 		var nth int
 		err := rows.Scan(&subject, &nth)
@@ -274,17 +290,17 @@ func (s *sqlite) History(ctx context.Context, subject string) ([]Entry, error) {
 		}
 		return appendEntry(&entries, data)
 	}, sqliteStatements.history, subject)
-	return entries, away("reading a history", err)
+	return entries, s.away("reading a history", err)
 }
 
 func (s *sqlite) Imported(ctx context.Context, file string) (line int, err error) {
 	err = s.read.QueryRowContext(ctx, sqliteStatements.imported, file).Scan(&line)
-	return line, away("asking where an import ended", err)
+	return line, s.away("asking where an import ended", err)
 }
 
 func (s *sqlite) Export(ctx context.Context, after string, f func(*Subject) error) error {
 	return export(ctx, s, after, f, func(after string) (subjects []string, err error) {
-		return subjects, away("exporting consents", sqlEach(ctx, s.read, func(rows *sql.Rows) error {
+		return subjects, s.away("exporting consents", sqlEach(ctx, s.read, func(rows *sql.Rows) error {
 			var subject string
 			err := rows.Scan(&subject)
 			subjects = append(subjects, subject)
@@ -296,7 +312,7 @@ func (s *sqlite) Export(ctx context.Context, after string, f func(*Subject) erro
 func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, time.Time, error) {
 	// A file that was put in its place is what other processes write now; the old one would never change again.
 	if file, err := os.Stat(s.path); err != nil || !os.SameFile(file, s.file) {
-		return nil, 0, time.Time{}, away("reading changes", errReplaced)
+		return nil, 0, time.Time{}, s.away("reading changes", errReplaced)
 	}
 	var t tail
 	err := sqlEach(ctx, s.read, func(rows *sql.Rows) error {
@@ -308,7 +324,7 @@ func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, tim
 		return t.row(row, keys)
 	}, sqliteStatements.changes, after, changesRead)
 	if err != nil {
-		return nil, 0, time.Time{}, away("reading changes", err)
+		return nil, 0, time.Time{}, s.away("reading changes", err)
 	}
 	err = t.gap(after)
 	return t.changes, t.seq, time.Now(), err

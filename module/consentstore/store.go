@@ -5,6 +5,7 @@ package consentstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -97,6 +98,8 @@ type Batch struct {
 	Entries  []Entry
 	Profiles []Profile // each replaces the one before
 	Cases    []Case    // each replaces the one before
+	Ended    []string  // data subjects who are deleted now, by the database's clock; it is for good
+	Closed   []Case    // by ID and Subject: those there are end now, and stay as they are otherwise
 
 	File string // that it was imported from; "": it was not
 	Line int    // of the file, the last one in this batch
@@ -105,8 +108,11 @@ type Batch struct {
 // ErrConflict is for a change that contradicts what is stored, such as a case that belongs to another data subject.
 var ErrConflict = errors.New("changing a consent: it contradicts what is stored")
 
-// ErrAway is for a database that does not answer. What was to be changed may have been changed or not.
-var ErrAway = errors.New("asking the consent store: it does not answer")
+// ErrGuardian is an ErrConflict: who could take a guardian's consent away by agreeing anew would be what it protects from.
+var ErrGuardian = fmt.Errorf("%w: a guardian gave this consent; withdraw it first", ErrConflict)
+
+// ErrAway is for a database that does not answer, or not as it should. What was to be changed may have been changed or not.
+var ErrAway = errors.New("the database is not available")
 
 // ErrGap is for changes so old that the store does not remember them: whoever asks has to forget all it knows.
 var ErrGap = errors.New("reading changes: the oldest are forgotten")
@@ -126,7 +132,8 @@ type Store interface {
 
 	// Apply stores a batch durably and returns the changes. What says nothing new changes nothing and is no entry of the
 	// history, so that every call can be repeated. Neither does what is older than what the record says already: to import
-	// a file once more revives no consent that was withdrawn since.
+	// a file once more revives no consent that was withdrawn since. A withdrawal or an objection that names no recipient
+	// is one towards each of them.
 	Apply(ctx context.Context, b Batch) ([]Change, error)
 
 	// History yields a data subject's entries, oldest first. Deleting a data subject keeps them: they prove the consent.

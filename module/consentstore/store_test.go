@@ -2,6 +2,7 @@ package consentstore
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -83,6 +84,8 @@ func TestApplyOnce(t *testing.T) {
 	stronger.Level = "written"
 	later := gives("p", "ads")
 	later.At, later.Evidence = day(9), "letter 7"
+	guardian := gives("p", "ads")
+	guardian.GivenBy, guardian.Expires = "guardian", day(7)
 	tests := map[string]struct {
 		entries []Entry // told one after another
 		news    string  // + where it is new
@@ -92,7 +95,11 @@ func TestApplyOnce(t *testing.T) {
 		"another level":                  {[]Entry{gives("p", "ads"), stronger}, "++", "g"},
 		"withdrawn twice":                {[]Entry{gives("p", "ads"), says("p", "ads", Withdraw), says("p", "ads", Withdraw)}, "++-", "gw"},
 		"withdrawn and given again":      {[]Entry{gives("p", "ads"), says("p", "ads", Withdraw), gives("p", "ads")}, "+++", "g"},
-		"withdrawn, never given":         {[]Entry{says("p", "ads", Withdraw), says("p", "ads", Withdraw)}, "+-", "w"},
+		"withdrawn, never given":         {[]Entry{says("p", "ads", Withdraw), says("p", "ads", Withdraw)}, "--", "none"},
+		"withdrawn in an earlier file":   {[]Entry{at(says("p", "ads", Withdraw), 5), at(gives("p", "ads"), 4)}, "+-", "w"},
+		"a guardian's, over":             {[]Entry{at(guardian, 5), at(gives("p", "ads"), 7)}, "++", "g"},
+		"a guardian's, withdrawn":        {[]Entry{at(guardian, 5), at(says("p", "ads", Withdraw), 6), at(gives("p", "ads"), 6), gives("p", "ads")}, "++-+", "g"},
+		"a guardian's, and older":        {[]Entry{at(guardian, 5), at(gives("p", "ads"), 4)}, "+-", "g"},
 		"objected":                       {[]Entry{says("p", "ads", Object), says("p", "ads", Object)}, "+-", "o"},
 		"objected to a consent":          {[]Entry{gives("p", "ads"), says("p", "ads", Object)}, "++", "go"},
 		"a consent ends an objection":    {[]Entry{gives("p", "ads"), says("p", "ads", Object), gives("p", "ads")}, "+++", "g"},
@@ -140,6 +147,36 @@ func TestApplyOnce(t *testing.T) {
 					t.Errorf("got state %q, want %q", state, tt.state)
 				}
 			})
+		}
+	})
+}
+
+// TestGuardianStands shows that who agrees themselves takes no guardian's consent away by it, and that they can withdraw it.
+func TestGuardianStands(t *testing.T) {
+	eachStore(t, func(t *testing.T, open func(testing.TB) Store) {
+		s := open(t)
+		guardian := gives("p", "ads")
+		guardian.GivenBy = "guardian"
+		apply(t, s, say(guardian))
+		for _, by := range []string{"self", ""} {
+			own := gives("p", "ads")
+			own.GivenBy, own.Level = by, "general"
+			if _, err := s.Apply(t.Context(), say(gives("q", "ads"), own)); !errors.Is(err, ErrGuardian) || !errors.Is(err, ErrConflict) {
+				t.Errorf("got %v, want a conflict", err)
+			}
+		}
+		if r := record(t, s, "p"); r.GivenBy != "guardian" || r.Level != "explicit" {
+			t.Errorf("got one by %s", r.GivenBy)
+		}
+		if n := len(find(t, s, "q").Records); n != 0 {
+			t.Error("a part of the batch was stored")
+		}
+		guardian.Level = "written"
+		apply(t, s, say(guardian))
+		apply(t, s, say(says("p", "ads", Withdraw)))
+		apply(t, s, say(gives("p", "ads")))
+		if r := record(t, s, "p"); r.GivenBy != "self" || letters(r) != "g" {
+			t.Errorf("got %s by %s", letters(r), r.GivenBy)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package consentstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -88,6 +89,29 @@ func TestOpen(t *testing.T) {
 	}
 	if err := s.Migrate(t.Context()); err == nil || errors.Is(err, ErrAway) {
 		t.Errorf("got %v, want an error that is not tried again", err)
+	}
+	if Exists(SQLite, path) || !Exists(Postgres, "postgres://h/db") {
+		t.Error("there is no such file, and of PostgreSQL nobody knows")
+	}
+	if _, err := Open(Postgres, "postgres://u:secret@h:70000/db"); err == nil || !strings.Contains(err.Error(), "the port") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v, want that the port is out of range", err)
+	}
+	file := filepath.Join(t.TempDir(), "letter.txt")
+	if err := os.WriteFile(file, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		path: "opening the consent store " + path + ": no such file or directory",
+		file: "opening the consent store " + file + ": file is not a database",
+	} {
+		s, err := Open(SQLite, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Migrate(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		s.Close()
 	}
 	away, err := Open(Postgres, "postgres://u:secret@127.0.0.1:1/db")
 	if err != nil {
@@ -467,6 +491,39 @@ func TestDiskFull(t *testing.T) {
 	apply(t, s, b)
 	if _, seq, _, _ := s.Changes(t.Context(), 1); seq != 2 {
 		t.Errorf("got Seq %d, want none for what failed", seq)
+	}
+}
+
+// TestLockedFile shows that a change waits for another process that writes as long as its context allows, and no longer.
+func TestLockedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "consent.db")
+	s, other := opened(t, SQLite, path), opened(t, SQLite, path).(*sqlite)
+	lock := func() *sql.Tx {
+		tx, err := other.write.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tx
+	}
+	held := lock()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { _, err := s.Apply(ctx, say(gives("p", "ads"))); done <- err }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, ErrAway) || !strings.Contains(err.Error(), path) || strings.Count(err.Error(), ErrAway.Error()) != 1 {
+			t.Errorf("got %v, want that the file is locked", err)
+		}
+	case <-time.After(4 * time.Second): // the patience of the API, and of those who wait behind it
+		t.Error("it waits for longer than it may")
+		<-done
+	}
+	go func() { _, err := s.Apply(t.Context(), say(gives("p", "ads"))); done <- err }()
+	time.Sleep(200 * time.Millisecond) // it has been waiting
+	held.Rollback()
+	if err := <-done; err != nil {
+		t.Errorf("got %v once the lock was gone", err)
 	}
 }
 
