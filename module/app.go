@@ -125,7 +125,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.audit, err = a.provisionAudit(ctx); err != nil {
 		return err
 	}
-	if a.consents, err = a.Consent.provision(); err != nil {
+	if a.consents, err = a.Consent.provision(a.logger); err != nil {
 		return err
 	}
 	if err := a.resolvePaths(); err != nil {
@@ -212,6 +212,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.warnWithoutStore()
+	a.warnWithoutKeys()
 	if err := a.consents.start(); err != nil {
 		return err
 	}
@@ -240,7 +241,7 @@ func (a *App) Cleanup() error {
 	if a.consents == nil {
 		return nil
 	}
-	_, err := consentSources.Delete(*a.Consent)
+	_, err := consentSources.Delete(a.consents.key)
 	return err
 }
 

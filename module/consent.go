@@ -1,8 +1,10 @@
 package minimize
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -26,7 +28,7 @@ type Consent struct {
 	// consent is disclosed. Default: 1s.
 	Stale caddy.Duration `json:"stale,omitempty"`
 
-	// Cache is how many data subjects are kept in memory. Default: 100,000.
+	// Cache is how many data subjects are kept in memory, at least 1,000. Default: 100,000.
 	Cache int `json:"cache,omitempty"`
 }
 
@@ -36,40 +38,73 @@ const (
 	maxStale = time.Minute
 )
 
+// minCache is the least of Consent.Cache: who leaves the cache while a body is judged has it judged again.
+const minCache = 1000
+
 // consents is what is known of data subjects, shared by the apps that use the same store: a reload of the configuration
 // keeps what is cached, and a SQLite file is never opened by an old and a new app beside each other.
 type consents struct {
 	*consentstore.Source
+	key        storeKey
+	config     Consent // with which it was opened
 	objections objections
 
 	mu      sync.Mutex
 	started bool
 }
 
-// consentSources are the open stores by their whole configuration.
+// storeKey is which store it is, however it is used.
+type storeKey struct{ kind, dsn string }
+
+// consentSources are the open stores by their storeKey.
 var consentSources = caddy.NewUsagePool()
 
 // provision checks the configuration. Nothing is opened before start.
-func (c *Consent) provision() (*consents, error) {
+func (c *Consent) provision(logger *zap.Logger) (*consents, error) {
 	if c == nil {
 		return nil, nil
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("consent: %w", err)
 	}
-	shared, _, err := consentSources.LoadOrNew(*c, func() (caddy.Destructor, error) {
+	key := c.key()
+	loaded, exists, err := consentSources.LoadOrNew(key, func() (caddy.Destructor, error) {
 		store, err := consentstore.Open(c.Store, c.DSN)
 		if err != nil {
 			return nil, err
 		}
-		return &consents{Source: consentstore.NewSource(store, consentstore.SourceOptions{
-			Stale: time.Duration(c.Stale), CacheSize: c.Cache, Logger: zap.New(currentLog{}).Named("minimize.consent"),
+		return &consents{key: key, config: *c, Source: consentstore.NewSource(store, consentstore.SourceOptions{
+			Stale: time.Duration(c.Stale), CacheSize: c.Cache, Logger: storeLogger(),
 		})}, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("consent: %w", err)
 	}
-	return shared.(*consents), nil
+	shared := loaded.(*consents)
+	if exists && (shared.config.Stale != c.Stale || shared.config.Cache != c.Cache) {
+		logger.Warn("the consent store is open already, and keeps the `stale` and `cache` that it was opened with: restart the gateway to change them",
+			zap.Duration("stale", time.Duration(shared.config.Stale)), zap.Int("cache", shared.config.Cache))
+	}
+	return shared, nil
+}
+
+// key knows a SQLite file by whatever path: opened twice by one process, it would lose its locks when one of them is closed
+// (sqlite.org/howtocorrupt.html, 2.2).
+func (c *Consent) key() storeKey {
+	path := c.DSN
+	if c.Store != consentstore.SQLite {
+		return storeKey{c.Store, path}
+	}
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(folder, filepath.Base(path)) // the file itself may come later
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
+	}
+	return storeKey{c.Store, path}
 }
 
 func (c *Consent) check() error {
@@ -82,10 +117,10 @@ func (c *Consent) check() error {
 		return errors.New("the connection string is empty, or a placeholder in it has no value")
 	case c.Stale != 0 && (time.Duration(c.Stale) < minStale || time.Duration(c.Stale) > maxStale):
 		return fmt.Errorf("stale is not between %v and %v", minStale, maxStale)
-	case c.Cache < 0:
-		return errors.New("cache is how many data subjects are kept in memory")
+	case c.Cache != 0 && c.Cache < minCache:
+		return fmt.Errorf("cache is how many data subjects are kept in memory, and not less than %d: a page of a list may hold as many", minCache)
 	}
-	c.DSN = dsn
+	c.DSN, c.Stale, c.Cache = dsn, cmp.Or(c.Stale, caddy.Duration(time.Second)), cmp.Or(c.Cache, 100_000)
 	return nil
 }
 
@@ -99,15 +134,29 @@ func (c *consents) start() error {
 	if c.started {
 		return nil
 	}
+	existed := consentstore.Exists(c.config.Store, c.config.DSN)
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("consent: %w", err)
+	}
+	if !existed { // also where a name has a mistake, or a volume is not mounted
+		storeLogger().Info("created a new, empty consent store: nobody has agreed to anything", zap.String("file", c.config.DSN))
 	}
 	c.started = true
 	return nil
 }
 
+func storeLogger() *zap.Logger { return zap.New(currentLog{}).Named("minimize.consent") }
+
 // Destruct closes the store when no app uses it anymore.
 func (c *consents) Destruct() error { return c.Close() }
+
+// warnWithoutKeys tells that the audit log cannot say who changed whose consents.
+func (a *App) warnWithoutKeys() {
+	if a.Consent != nil && a.audit.opener != nil && a.Keys == "" {
+		a.logger.Warn("audit lines of consent changes say neither whose consent it was nor who changed it, because there are no keys to make tokens of ids; " +
+			"add `keys keys` to the global option minimize")
+	}
+}
 
 // warnWithoutStore tells that rules ask for what nobody can answer.
 func (a *App) warnWithoutStore() {

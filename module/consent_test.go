@@ -15,6 +15,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/caddy-minimize/minimize/module/consentstore"
+	"github.com/caddy-minimize/minimize/rules"
 )
 
 // consentRules: support sees the phones of those who agreed explicitly under the policy in force; everybody sees their own.
@@ -174,7 +177,13 @@ func TestHundredOrders(t *testing.T) {
 			d.must("PUT", mine, explicit, d.as(person, ""))
 			d.must("DELETE", mine, "", d.as(person, ""))
 		case 6: // and it is over
-			d.must("PUT", mine, `{"event_type":"explicit","expires":"2020-01-01T00:00:00Z"}`, d.as(person, ""))
+			past := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+			over := consentstore.Entry{
+				Subject: person, Purpose: "after_sales", Event: consentstore.Give, Level: "explicit", GivenBy: "self", At: past, Expires: past.AddDate(1, 0, 0),
+			}
+			if _, err := running.Load().consents.Apply(t.Context(), consentstore.Batch{Entries: []consentstore.Entry{over}}); err != nil {
+				t.Fatal(err)
+			}
 		case 7: // and objects
 			d.must("PUT", mine, explicit, d.as(person, ""))
 			d.must("PUT", "subjects/me/objections/after_sales", "", d.as(person, ""))
@@ -289,9 +298,9 @@ func TestReloadKeepsTheStore(t *testing.T) {
 	d := newDesk(t, "sqlite consent.db", says(jsonHead, someOrder))
 	d.must("PUT", "subjects/me/consents/after_sales", explicit, d.as("u1", ""))
 	shared := running.Load().consents
-	eventually(t, func() bool { _, _, _, changes, _, _ := shared.Stats(); return changes > 0 }) // one's own comes back, too
+	eventually(t, func() bool { return shared.Stats().Changes > 0 }) // one's own comes back, too
 	d.get("/api/orders", d.as("agent", "support"))
-	_, _, queries, _, _, _ := shared.Stats()
+	queries := shared.Stats().Queries
 	for range 3 {
 		if err := d.reload("sqlite consent.db", b.addr); err != nil {
 			t.Fatal(err)
@@ -301,14 +310,81 @@ func TestReloadKeepsTheStore(t *testing.T) {
 	if running.Load().consents != shared {
 		t.Error("a reload opened another store")
 	}
-	if _, _, now, _, _, _ := shared.Stats(); now != queries {
+	if now := shared.Stats().Queries; now != queries {
 		t.Errorf("%d data subjects were asked for again", now-queries)
+	}
+	const kept = "keeps the `stale` and `cache` that it was opened with"
+	if strings.Contains(d.read("caddy.log"), kept) {
+		t.Error("it is told of settings that did not change")
+	}
+	for _, settings := range []string{"{\nstale 1s\ncache 100000\n}", "{\nstale 2s\n}"} { // the first are the defaults
+		if err := d.reload("sqlite consent.db "+settings, b.addr); err != nil {
+			t.Fatal(err)
+		}
+		if running.Load().consents != shared {
+			t.Error("other settings open the file once more")
+		}
+	}
+	if n := strings.Count(d.read("caddy.log"), kept); n != 1 {
+		t.Errorf("it is told %d times that settings stay", n)
 	}
 	if err := d.reload("sqlite other.db", b.addr); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return !strings.Contains(d.get("/api/orders", d.as("agent", "support")).body, somePhone) })
 	eventually(t, func() bool { return !shared.Fresh() }) // nobody uses it anymore
+}
+
+// TestOneStoreByAnyPath: a SQLite file is one store by whatever path it is named, from before it is there.
+func TestOneStoreByAnyPath(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, err := range []error{os.Mkdir("data", 0o700), os.Symlink("data", "linked"), os.Symlink("data/consent.db", "name.db")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths := []string{"data/consent.db", filepath.Join(dir, "data", "consent.db"), "data/../data/./consent.db", "linked/consent.db", "name.db"}
+	key := func(path string) storeKey { return (&Consent{Store: "sqlite", DSN: path}).key() }
+	first := key(paths[0])
+	for range 2 {
+		for _, path := range paths[1:4] {
+			if got := key(path); got != first {
+				t.Errorf("%s: got %v, want %v", path, got, first)
+			}
+		}
+		if err := os.WriteFile(paths[0], nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := key("name.db"); got != first {
+		t.Errorf("a link to it: got %v", got)
+	}
+	if key("other.db") == first || key("linked/other.db") == first {
+		t.Error("two files are one store")
+	}
+	if got := (&Consent{Store: "postgres", DSN: "host=db"}).key(); got.dsn != "host=db" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestWithdrawalTowardsEverybody: what is withdrawn, or objected to, without a recipient is so towards each of them, and
+// stays so where it is given again without one.
+func TestWithdrawalTowardsEverybody(t *testing.T) {
+	d := newDesk(t, "sqlite consent.db", says(jsonHead, someOrder))
+	for i, end := range [][2]string{{"DELETE", "consents"}, {"PUT", "objections"}} {
+		me := d.as(fmt.Sprint("u", i), "")
+		d.must("PUT", "subjects/me/consents/advertising?recipient=ads", explicit, me)
+		d.must(end[0], "subjects/me/"+end[1]+"/advertising", "", me)
+		d.must("PUT", "subjects/me/consents/advertising", explicit, me)
+		found := make([]*rules.Person, 1)
+		running.Load().consents.For(t.Context()).Find(found, [][]byte{fmt.Append(nil, "u", i)})
+		for _, c := range found[0].Consents {
+			if counts := c.Withdrawn.IsZero() && c.Objected.IsZero(); counts != (c.Recipient == "") {
+				t.Errorf("%s: to %q: %+v", end, c.Recipient, c)
+			}
+		}
+	}
 }
 
 // TestValidateOpensNothing: `caddy validate` creates no database, and finds what is wrong.
@@ -319,6 +395,7 @@ func TestValidateOpensNothing(t *testing.T) {
 		"postgres {env.NO_SUCH_DSN}":             "a placeholder in it has no value",
 		"postgres postgres://u:hunter2@h:port/x": "consent",
 		"sqlite consent.db {\nstale 1h\n}":       "stale is not between",
+		"sqlite consent.db {\ncache 999\n}":      "not less than 1000",
 	} {
 		config, err := g.adapt("127.0.0.1:1", "consent "+store, shop)
 		if err != nil {
@@ -354,6 +431,33 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	}
 	if !strings.Contains(g.read("caddy.log"), "there is no store: nobody has agreed") {
 		t.Error("nobody is told that no consent can be given")
+	}
+}
+
+// TestNewStoreIsTold: a new store is empty, which may be news to whoever mistyped its name or lacks a volume; and audit lines
+// without keys name nobody. Neither is told where it is not so.
+func TestNewStoreIsTold(t *testing.T) {
+	g := prepare(t)
+	told := func() (created, nameless int) {
+		log := g.read("caddy.log")
+		return strings.Count(log, "created a new, empty consent store"), strings.Count(log, "because there are no keys")
+	}
+	for i, step := range []struct {
+		global            string
+		created, nameless int
+	}{
+		{"consent sqlite consent.db", 1, 0},
+		{"consent sqlite other.db", 2, 0},
+		{"consent sqlite consent.db", 2, 0},
+		{"minimize {\nrules rules/*.yaml\naudit output file audit.jsonl\nconsent sqlite consent.db\n}", 2, 1},
+		{"minimize {\nrules rules/*.yaml\nconsent sqlite consent.db\n}", 2, 1},
+	} {
+		if err := g.load("127.0.0.1:1", step.global, shop); err != nil {
+			t.Fatal(err)
+		}
+		if created, nameless := told(); created != step.created || nameless != step.nameless {
+			t.Errorf("step %d: told of %d new stores and %d logs without keys", i, created, nameless)
+		}
 	}
 }
 

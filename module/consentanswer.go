@@ -9,8 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.uber.org/zap"
@@ -43,6 +45,11 @@ var (
 	errCategory    = &apiError{http.StatusBadRequest, "pii_type names no category, or one that the rules do not know; leave it out for all"}
 	errPolicy      = &apiError{http.StatusBadRequest, "policy_version is no version that has been in force"}
 	errGivenBy     = &apiError{http.StatusBadRequest, "given_by does not say who gave the consent: self or guardian, and what follows from the caller where it is one of them"}
+	errKind        = &apiError{http.StatusBadRequest, "no rule asks for a case of this kind"}
+	errRole        = &apiError{http.StatusBadRequest, "roles names one that the rules do not know"}
+	errNothing     = &apiError{http.StatusBadRequest, "the profile says nothing: it replaces the one before, so say what holds"}
+	errGuardian    = &apiError{http.StatusConflict, "a guardian gave this consent: it has to be withdrawn before somebody else gives one"}
+	errDeleted     = &apiError{http.StatusConflict, "the data subject is deleted, which is for good"}
 	errConflict    = &apiError{http.StatusConflict, "this contradicts what is stored"}
 	errUnavailable = &apiError{http.StatusServiceUnavailable, "the consent store cannot answer now; repeat the request, which does no harm"}
 )
@@ -85,6 +92,8 @@ func (c *call) fail(w http.ResponseWriter, err error) error {
 	case ok:
 	case malformed:
 		refusal = &apiError{http.StatusBadRequest, wrong.Why} // which field it is and why, never the value
+	case errors.Is(err, consentstore.ErrGuardian):
+		refusal = errGuardian
 	case errors.Is(err, consentstore.ErrConflict):
 		refusal = errConflict
 	default:
@@ -121,7 +130,9 @@ const maxChange = 64 << 10
 // nothing the body may be missing. Pages of other sites cannot send one unasked: browsers ask before a PUT or a DELETE
 // (https://fetch.spec.whatwg.org/#cors-safelisted-method), and get no leave from OPTIONS.
 func (c *call) body(to any, needed bool) error {
+	start := time.Now()
 	data, err := io.ReadAll(io.LimitReader(c.r.Body, maxChange+1))
+	c.deadline = c.deadline.Add(time.Since(start)) // a slow client takes nothing of the store's time
 	switch {
 	case err != nil:
 		return errBody
@@ -137,9 +148,42 @@ func (c *call) body(to any, needed bool) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(to) != nil {
-		return errBody
+		return misfit(data, to)
 	}
 	return nil
+}
+
+// misfit names the first member of ours whose value is not of its type. Others may be anything, and are not repeated.
+func misfit(data []byte, to any) error {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return errBody
+	}
+	for field := range reflect.TypeOf(to).Elem().Fields() {
+		name := field.Tag.Get("json")
+		value, given := members[name]
+		if given && json.Unmarshal(value, reflect.New(field.Type).Interface()) != nil {
+			return &apiError{http.StatusBadRequest, name + " is no " + typeName(field.Type)}
+		}
+	}
+	return errBody
+}
+
+// typeName is a type in the words of openapi.json.
+func typeName(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return "time as in RFC 3339, such as 2026-12-31T23:59:59Z"
+	case reflect.Slice:
+		return "list of strings"
+	case reflect.Int:
+		return "whole number"
+	default:
+		return t.Kind().String() // bool, string
+	}
 }
 
 // isStrict reports whether it is one JSON object in UTF-8 whose members are there once each, are not null, and have names as

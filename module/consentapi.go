@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -66,7 +67,8 @@ func (h *ConsentAPI) Provision(ctx caddy.Context) error {
 	if h.caller.id.constant() {
 		return errors.New("caller: a constant id would make every caller the same data subject; add `id {claim.sub}`")
 	}
-	h.route = &route{documents: h.Documents, api: true, country: true, roles: h.caller.constantRoles()}
+	roles := slices.Concat(h.caller.constantRoles(), h.Manage) // a role with a mistake in its name is nobody's
+	h.route = &route{documents: h.Documents, api: true, country: true, roles: roles}
 	return h.app.add(h.route)
 }
 
@@ -141,6 +143,7 @@ type call struct {
 	caller   rules.Caller
 	denied   error // why the token does not count
 	decision string
+	deadline time.Time // for the store
 	stars    []string
 }
 
@@ -149,6 +152,7 @@ func (h *ConsentAPI) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 	who := h.caller.identify(r)
 	c := &call{
 		h: h, r: r, rules: h.app.rules(h.route), caller: h.caller.resolve(who), denied: who.err, decision: uuid.NewString(),
+		deadline: time.Now().Add(storePatience),
 	}
 	res, stars := find(r.URL.EscapedPath())
 	if res == nil {

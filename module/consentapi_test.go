@@ -51,6 +51,9 @@ func TestConsentAPI(t *testing.T) {
 		{"for some categories", "PUT", mine, `{"event_type":"separate","pii_type":["contact.phone"],"expires":"2030-01-01T00:00:00Z"}`, []string{u1}, 204, ""},
 		{"as a guardian", "PUT", consents, explicit, []string{parent}, 204, ""},
 		{"as a guardian who says so", "PUT", consents, `{"event_type":"explicit","given_by":"guardian"}`, []string{parent}, 204, ""},
+		{"not over a guardian's", "PUT", mine, explicit, []string{u1}, 409, "a guardian gave this consent"},
+		{"it stands", "GET", "subjects/me", "", []string{u1}, 200, `"given_by":"guardian"`},
+		{"taking a guardian's back", "DELETE", mine, "", []string{u1}, 204, ""},
 		{"as a guardian of somebody else", "PUT", "subjects/u2/consents/after_sales", explicit, []string{parent}, 403, "only the data subject"},
 
 		{"no media type", "PUT", mine, explicit, []string{u1, "Content-Type: "}, 415, "Content-Type"},
@@ -70,7 +73,12 @@ func TestConsentAPI(t *testing.T) {
 		{"bad UTF-8", "PUT", mine, "{\"event_type\":\"explicit\",\"evidence\":\"\xff\"}", []string{u1}, 400, "no JSON object"},
 		{"more behind it", "PUT", mine, explicit + explicit, []string{u1}, 400, "no JSON object"},
 		{"cut off", "PUT", mine, explicit[:10], []string{u1}, 400, "no JSON object"},
-		{"other type", "PUT", mine, `{"event_type":["explicit"]}`, []string{u1}, 400, "no JSON object"},
+		{"other type", "PUT", mine, `{"event_type":["explicit"]}`, []string{u1}, 400, "event_type is no string"},
+		{"no time", "PUT", mine, `{"event_type":"explicit","expires":"tomorrow"}`, []string{u1}, 400, "expires is no time as in RFC 3339"},
+		{"a time that is a number", "PUT", mine, `{"event_type":"explicit","expires":1}`, []string{u1}, 400, "expires is no time"},
+		{"over already", "PUT", mine, `{"event_type":"explicit","expires":"2020-01-01T00:00:00Z"}`, []string{u1}, 400, "expires is not later than"},
+		{"no number", "PUT", mine, `{"event_type":"explicit","policy_version":6.5}`, []string{u1}, 400, "policy_version is no whole number"},
+		{"no list", "PUT", mine, `{"event_type":"explicit","pii_type":"contact"}`, []string{u1}, 400, "pii_type is no list of strings"},
 		{"no categories", "PUT", mine, `{"event_type":"explicit","pii_type":[]}`, []string{u1}, 400, "pii_type"},
 		{"categories that are null", "PUT", mine, `{"event_type":"explicit","pii_type":null}`, []string{u1}, 400, "no JSON object"},
 		{"unknown category", "PUT", mine, `{"event_type":"explicit","pii_type":["contact.fone"]}`, []string{u1}, 400, "pii_type"},
@@ -101,10 +109,15 @@ func TestConsentAPI(t *testing.T) {
 
 		{"profile, by the data subject", "PUT", "subjects/me", `{"minor":false}`, []string{u1}, 403, "role that manages"},
 		{"profile", "PUT", "subjects/u1", `{"birth_date":"2015-02-03","guardians":["aunt"],"policy_version":6}`, []string{dpo}, 204, ""},
+		{"profile that says nothing", "PUT", "subjects/u1", `{}`, []string{dpo}, 400, "says nothing"},
+		{"profile with no truth", "PUT", "subjects/u1", `{"minor":"no"}`, []string{dpo}, 400, "minor is no bool"},
+		{"profile that takes all back", "PUT", "subjects/u2", `{"minor":false}`, []string{dpo}, 204, ""},
 		{"profile that cannot be", "PUT", "subjects/u1", `{"birth_date":"2015-02-30"}`, []string{dpo}, 400, "birth_date is not a date"},
 		{"profile with an end", "PUT", "subjects/u1", `{"ended":"2020-01-01T00:00:00Z"}`, []string{dpo}, 400, "no JSON object"},
 		{"as a guardian whom the store knows", "PUT", consents, explicit, []string{d.as("aunt", "")}, 204, ""},
 		{"by whom", "GET", "subjects/u1", "", []string{d.as("aunt", "")}, 200, `"given_by":"guardian"`},
+		{"manager, over a guardian's", "PUT", consents, `{"event_type":"written","given_by":"self"}`, []string{dpo}, 409, "a guardian gave this consent"},
+		{"manager takes it back", "DELETE", consents, "", []string{dpo}, 204, ""},
 		{"manager who does not say who gave it", "PUT", consents, explicit, []string{dpo}, 400, "given_by"},
 		{"manager", "PUT", consents, `{"event_type":"written","given_by":"self","evidence":"scan-17"}`, []string{dpo}, 204, ""},
 		{"manager looks", "GET", "subjects/u1", "", []string{dpo}, 200, `"entity_id":"clerk"`},
@@ -113,6 +126,9 @@ func TestConsentAPI(t *testing.T) {
 		{"case, unknown", "GET", "cases/t1", "", []string{dpo}, 404, "no such case"},
 		{"closing an unknown one", "DELETE", "cases/t1", "", []string{dpo}, 404, "no such case"},
 		{"case without a kind", "PUT", "cases/t1", `{"pii_principal_id":"u1"}`, []string{dpo}, 400, "kind is not"},
+		{"case that no rule asks for", "PUT", "cases/t1", `{"kind":"tickett","pii_principal_id":"u1"}`, []string{dpo}, 400, "no rule asks for"},
+		{"case of no role", "PUT", "cases/t1", `{"kind":"ticket","pii_principal_id":"u1","roles":["support","suport"]}`, []string{dpo}, 400, "roles names one"},
+		{"case of a role", "PUT", "cases/t2", `{"kind":"ticket","pii_principal_id":"u2","roles":["support"]}`, []string{dpo}, 204, ""},
 		{"case", "PUT", "cases/t1", `{"kind":"ticket","pii_principal_id":"u1","callers":["agent"]}`, []string{dpo}, 204, ""},
 		{"case again", "PUT", "cases/t1", `{"kind":"ticket","pii_principal_id":"u1","callers":["agent"]}`, []string{dpo}, 204, ""},
 		{"case of somebody else", "PUT", "cases/t1", `{"kind":"ticket","pii_principal_id":"u2","callers":["agent"]}`, []string{dpo}, 409, "contradicts"},
@@ -124,7 +140,9 @@ func TestConsentAPI(t *testing.T) {
 		{"deleting somebody else", "DELETE", "subjects/u1", "", []string{u2}, 403, "only the data subject"},
 		{"deleting", "DELETE", "subjects/me", "", []string{u1}, 204, ""},
 		{"deleting again", "DELETE", "subjects/me", "", []string{u1}, 204, ""},
-		{"a profile does not undo it", "PUT", "subjects/u1", `{"birth_date":"2015-02-03"}`, []string{dpo}, 204, ""},
+		{"a profile does not undo it", "PUT", "subjects/u1", `{"birth_date":"2015-02-03"}`, []string{dpo}, 409, "deleted"},
+		{"nor does a consent", "PUT", mine, explicit, []string{u1}, 409, "deleted"},
+		{"withdrawing, deleted", "DELETE", consents, "", []string{dpo}, 204, ""},
 		{"deleted", "GET", "subjects/u1", "", []string{dpo}, 200, `"ended":"`},
 	} {
 		a := d.call(test.method, test.path, test.body, test.header...)
@@ -147,8 +165,8 @@ func TestConsentAPI(t *testing.T) {
 		}
 	}
 	entries := d.call("GET", "subjects/u1/history", "", dpo).body
-	if n := strings.Count(entries, `"event_state":"withdrawn"`); n != 2 {
-		t.Errorf("two withdrawals, repeated, are %d entries: %s", n, entries)
+	if n := strings.Count(entries, `"event_state":"withdrawn"`); n != 4 {
+		t.Errorf("four withdrawals, repeated, are %d entries: %s", n, entries)
 	}
 	if got := d.call("GET", "subjects/me", "", u1).body; strings.Contains(got, "clerk") {
 		t.Errorf("the data subject sees who acted for us: %s", got)
@@ -168,14 +186,21 @@ func TestConsentAPI(t *testing.T) {
 // TestConsentAudit: changes, and looks at somebody else's, are told of without an id or a word that a client made up.
 func TestConsentAudit(t *testing.T) {
 	d := newDesk(t, "sqlite consent.db", says(jsonHead, someOrder))
-	given := counter(t, "caddy_minimize_consent_changes_total", "given")
+	given, withdrawn := counter(t, "caddy_minimize_consent_changes_total", "given"), counter(t, "caddy_minimize_consent_changes_total", "withdrawn")
 	d.must("PUT", "subjects/me/consents/advertising?recipient=ads", explicit, d.as("subject-u1", ""))
-	a := d.call("DELETE", "subjects/me/consents/made-up?recipient=words", "", d.as("subject-u1", ""))
+	a := d.call("PUT", "subjects/me/objections/made-up?recipient=words", "", d.as("subject-u1", ""))
+	for _, path := range []string{"consents/made-up", "objections/advertising", "restrictions/advertising", "restrictions", "consents/after_sales"} {
+		d.must("DELETE", "subjects/me/"+path, "", d.as("subject-u1", "")) // of what is not there
+	}
+	d.must("PUT", "subjects/me/consents/advertising?recipient=ads", explicit, d.as("subject-u1", "")) // says nothing new
 	d.call("GET", "subjects/subject-u1", "", d.as("subject-u1", ""))
 	d.call("GET", "subjects/subject-u1", "", d.as("clerk-7", "dpo"))
 	d.call("GET", "subjects/subject-u1/history", "", d.as("clerk-7", "dpo"))
 	if got := counter(t, "caddy_minimize_consent_changes_total", "given") - given; got != 1 {
 		t.Errorf("%v consents are counted", got)
+	}
+	if got := counter(t, "caddy_minimize_consent_changes_total", "withdrawn") - withdrawn; got != 0 {
+		t.Errorf("%v withdrawals of nothing are counted", got)
 	}
 	audit := d.read("audit.jsonl")
 	lines := strings.Split(strings.TrimSpace(audit), "\n")
@@ -184,7 +209,7 @@ func TestConsentAudit(t *testing.T) {
 	}
 	for i, want := range []map[string]any{
 		{"event": "given", "purpose": "advertising", "recipient": "ads", "level": "explicit", "given_by": "self", "role": "none"},
-		{"event": "withdrawn", "purpose": "other", "recipient": "other", "decision": a.header.Get(decisionHeader)},
+		{"event": "objected", "purpose": "other", "recipient": "other", "decision": a.header.Get(decisionHeader)},
 		{"event": "read", "role": "dpo"},
 		{"event": "read", "role": "dpo"},
 	} {
@@ -254,6 +279,7 @@ func TestConsentAPIErrors(t *testing.T) {
 		{"no id", store, "minimize_consent {\ncaller {\nrole dpo\n}\n}", "an id is missing"},
 		{"constant id", store, "minimize_consent {\ncaller {\nid everybody\n}\n}", "a constant id"},
 		{"a header as an id", store, "minimize_consent {\ncaller {\nid {header.X-Id}\n}\n}", "can be written by every client"},
+		{"role that nobody has", store, "minimize_consent {\ncaller {\nid {http.auth.user.id}\n}\nmanage suport\n}", "the role \"suport\""},
 		{"case from a header", "", asks("case {header.X-Case}\npurpose after_sales"), "can be written by every client"},
 		{"case from the path", "", asks("case {path.1}\npurpose after_sales"), "is nothing that authentication establishes"},
 	} {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// storePatience is how long the API waits for the store.
+// storePatience is how long a request to the API waits for the store in all.
 const storePatience = 5 * time.Second
 
 // standing is what a caller is to a data subject.
@@ -82,7 +82,7 @@ func (c *call) approach() (subject string, as standing, err error) {
 
 // stored reads the store itself, not what is cached of it.
 func (c *call) stored(key string) (*consentstore.Subject, error) {
-	ctx, cancel := context.WithTimeout(c.r.Context(), storePatience)
+	ctx, cancel := context.WithDeadline(c.r.Context(), c.deadline)
 	defer cancel()
 	found, err := c.h.app.consents.Store().Find(ctx, []string{key})
 	if err != nil {
@@ -94,12 +94,9 @@ func (c *call) stored(key string) (*consentstore.Subject, error) {
 // apply stores a change. It is acknowledged when no gateway's answer that is still to leave this node can show what was
 // taken back. A client that goes away meanwhile stops nothing: half of a change would be known to nobody.
 func (c *call) apply(b consentstore.Batch, line *consentLine) error {
-	if err := b.Check(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), storePatience)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.r.Context()), c.deadline)
 	defer cancel()
-	if err := c.h.app.consents.Apply(ctx, b); err != nil {
+	if changed, err := c.h.app.consents.Apply(ctx, b); err != nil || !changed {
 		return err
 	}
 	c.h.app.metrics.consentChanges.WithLabelValues(line.event).Inc()
@@ -161,8 +158,20 @@ func (c *call) give() (any, error) {
 		if e.GivenBy, err = giver(g.GivenBy, as); err != nil {
 			return err
 		}
-		return c.agreeable(e, &g)
+		if err := c.agreeable(e, &g); err != nil {
+			return err
+		}
+		return c.living(e.Subject)
 	})
+}
+
+// living refuses what would be new of a data subject who is deleted: it would never count, and nobody would notice.
+func (c *call) living(subject string) error {
+	stored, err := c.stored(subject)
+	if err == nil && !stored.Ended.IsZero() {
+		err = errDeleted
+	}
+	return err
 }
 
 // giver follows from the caller, so that nobody gives for another what only that one can give.

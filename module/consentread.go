@@ -61,7 +61,7 @@ func (c *call) history() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), storePatience)
+	ctx, cancel := context.WithDeadline(c.r.Context(), c.deadline)
 	defer cancel()
 	entries, err := c.h.app.consents.Store().History(ctx, subject)
 	if err != nil {
@@ -87,22 +87,31 @@ func (c *call) profile() (any, error) {
 		return nil, err
 	}
 	var said struct {
-		Born      string   `json:"birth_date"`
-		Minor     bool     `json:"minor"`
-		Guardians []string `json:"guardians"`
-		Policy    int      `json:"policy_version"`
+		Born      *string   `json:"birth_date"`
+		Minor     *bool     `json:"minor"`
+		Guardians *[]string `json:"guardians"`
+		Policy    *int      `json:"policy_version"`
 	}
 	if err := c.body(&said, true); err != nil {
 		return nil, err
 	}
-	stored, err := c.stored(subject)
-	if err != nil {
+	if said.Born == nil && said.Minor == nil && said.Guardians == nil && said.Policy == nil {
+		return nil, errNothing
+	}
+	if err := c.living(subject); err != nil {
 		return nil, err
 	}
 	p := consentstore.Profile{
-		Subject: subject, Born: said.Born, Minor: said.Minor, Ended: stored.Ended, Guardians: said.Guardians, Policy: said.Policy,
+		Subject: subject, Born: orZero(said.Born), Minor: orZero(said.Minor), Guardians: orEmpty(orZero(said.Guardians)), Policy: orZero(said.Policy),
 	}
 	return nil, c.apply(consentstore.Batch{Profiles: []consentstore.Profile{p}}, &consentLine{event: eventProfile, subject: subject})
+}
+
+func orZero[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
 }
 
 // end marks a data subject as deleted. The consents stay: they prove what was done until now.
@@ -114,13 +123,7 @@ func (c *call) end() (any, error) {
 	if err := c.body(&struct{}{}, false); err != nil {
 		return nil, err
 	}
-	stored, err := c.stored(subject)
-	if err != nil || !stored.Ended.IsZero() {
-		return nil, err
-	}
-	p := stored.Profile
-	p.Subject, p.Ended = subject, c.h.app.consents.Now().UTC().Truncate(time.Millisecond)
-	return nil, c.apply(consentstore.Batch{Profiles: []consentstore.Profile{p}}, &consentLine{event: eventEnded, subject: subject})
+	return nil, c.apply(consentstore.Batch{Ended: []string{subject}}, &consentLine{event: eventEnded, subject: subject})
 }
 
 // storedCase returns the case of the path, nil where there is none.
@@ -166,6 +169,13 @@ func (c *call) openCase() (any, error) {
 	if err := c.body(&said, true); err != nil {
 		return nil, err
 	}
+	set := c.rules.enforced
+	switch {
+	case said.Kind != "" && !set.KnowsCase(said.Kind):
+		return nil, errKind
+	case slices.ContainsFunc(said.Roles, func(role string) bool { return !set.KnowsRole(role) }):
+		return nil, errRole
+	}
 	k := consentstore.Case{ID: c.stars[0], Kind: said.Kind, Subject: said.Subject, Callers: said.Callers, Roles: said.Roles, Ends: said.Ends}
 	return nil, c.apply(consentstore.Batch{Cases: []consentstore.Case{k}}, &consentLine{event: eventCase, subject: k.Subject})
 }
@@ -179,16 +189,11 @@ func (c *call) closeCase() (any, error) {
 		return nil, err
 	}
 	stored, err := c.storedCase()
-	now := c.h.app.consents.Now().UTC().Truncate(time.Millisecond)
 	switch {
 	case err != nil:
 		return nil, err
 	case stored == nil:
 		return nil, errNoCase
-	case !stored.Ends.IsZero() && !stored.Ends.After(now):
-		return nil, nil
 	}
-	k := *stored
-	k.Ends = now
-	return nil, c.apply(consentstore.Batch{Cases: []consentstore.Case{k}}, &consentLine{event: eventClosed, subject: k.Subject})
+	return nil, c.apply(consentstore.Batch{Closed: []consentstore.Case{*stored}}, &consentLine{event: eventClosed, subject: stored.Subject})
 }

@@ -25,6 +25,12 @@ type objections struct {
 	known map[string]bool // true: they are stored; false: they are being stored
 }
 
+func (o *objections) stored(key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.known[key]
+}
+
 // claim reports whether these objections are stored, or else whether the caller is to store them.
 func (o *objections) claim(key string) (stored, mine bool) {
 	o.mu.Lock()
@@ -67,10 +73,19 @@ func (m *message) object(r *http.Request) {
 	purposes := m.rules.enforced.GPC()
 	m.disclosure.Objected = purposes
 	shared := m.h.app.consents
-	if shared == nil || len(purposes) == 0 || !shared.Fresh() || m.hasObjected(purposes) {
+	if shared == nil || len(purposes) == 0 {
 		return
 	}
 	key := caller + "\x00" + strings.Join(purposes, "\x00")
+	if !shared.Fresh() {
+		if !shared.objections.stored(key) { // nothing is claimed, so that the next request tries again
+			m.h.metrics.gpcFailures.Inc()
+		}
+		return
+	}
+	if m.hasObjected(purposes) {
+		return
+	}
 	stored, mine := shared.objections.claim(key)
 	if mine {
 		stored = m.storeObjections(r, shared, key, purposes)
@@ -125,14 +140,12 @@ func (m *message) recordObjections(ctx context.Context, shared *consents, purpos
 	if len(b.Entries) == 0 {
 		return nil
 	}
-	if err := b.Check(); err != nil {
-		return err
-	}
-	if err := shared.Apply(ctx, b); err != nil {
+	if changed, err := shared.Apply(ctx, b); err != nil || !changed {
 		return err
 	}
 	for _, e := range b.Entries {
 		m.h.metrics.gpcRecorded.Inc()
+		m.h.metrics.consentChanges.WithLabelValues(string(e.Event)).Inc()
 		m.h.app.audit.writeConsent(&consentLine{
 			decision: m.id, event: string(e.Event), purpose: e.Purpose, subject: caller, caller: caller, role: m.role(), gpc: true, rules: m.rules,
 		})

@@ -3,6 +3,8 @@ package minimize
 import (
 	"strings"
 	"testing"
+
+	"github.com/caddy-minimize/minimize/test/postgres"
 )
 
 // TestGPC: Sec-GPC of an authenticated data subject objects to what the rules list, once for each record ever; the message
@@ -23,12 +25,15 @@ func TestGPC(t *testing.T) {
 	if history() != 0 || !shown() {
 		t.Error("something else than Sec-GPC: 1 of somebody known counts as an objection")
 	}
-	recorded := counter(t, "caddy_minimize_gpc_recorded_total")
+	recorded, objected := counter(t, "caddy_minimize_gpc_recorded_total"), counter(t, "caddy_minimize_consent_changes_total", "objected")
 	for range 3 {
 		d.get("/api/orders", me, "Sec-GPC: 1")
 	}
 	if history() != 1 || shown() || counter(t, "caddy_minimize_gpc_recorded_total") != recorded+1 {
 		t.Errorf("recorded %d times; shown is %v", history(), shown())
+	}
+	if n := counter(t, "caddy_minimize_consent_changes_total", "objected") - objected; n != 1 {
+		t.Errorf("%v objections are counted among the changes", n)
 	}
 	// Who lifts the objection on purpose is not overruled by the browser, not even by a gateway that remembers nothing.
 	d.must("DELETE", "subjects/me/objections/advertising", "", me)
@@ -45,6 +50,35 @@ func TestGPC(t *testing.T) {
 	}
 	if audit := d.read("audit.jsonl"); !strings.Contains(audit, `"gpc":true`) || strings.Contains(audit, `"u1"`) {
 		t.Error("the audit log does not tell of it by token")
+	}
+}
+
+// TestGPCOutage: while the store is away the objection counts for its own request; it is recorded with the next one once the
+// store is back, and told of as a failure until then.
+func TestGPCOutage(t *testing.T) {
+	cluster := postgres.Start(t)
+	d := newDesk(t, "postgres "+cluster.DSN(), says(jsonHead, someOrder))
+	shared := running.Load().consents
+	eventually(t, shared.Fresh)
+	me := d.as("u1", "sales", "purpose", "advertising")
+	cluster.Kill()
+	eventually(t, func() bool { return !shared.Fresh() })
+	failures := counter(t, "caddy_minimize_gpc_failures_total")
+	for i := range 3 {
+		d.get("/api/orders", me, "Sec-GPC: 1")
+		if n := counter(t, "caddy_minimize_gpc_failures_total") - failures; n != float64(i+1) {
+			t.Errorf("%v failures after %d requests", n, i+1)
+		}
+	}
+	cluster.Restart()
+	eventually(t, shared.Fresh)
+	eventually(t, func() bool {
+		d.get("/api/orders", me, "Sec-GPC: 1")
+		return strings.Contains(d.call("GET", "subjects/me", "", me).body, `"gpc_recorded"`)
+	})
+	failures = counter(t, "caddy_minimize_gpc_failures_total")
+	if d.get("/api/orders", me, "Sec-GPC: 1"); counter(t, "caddy_minimize_gpc_failures_total") != failures {
+		t.Error("a failure is counted while the store answers")
 	}
 }
 

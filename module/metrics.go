@@ -76,7 +76,7 @@ func newMetrics() *metrics {
 		rulesFailures:  plain("rules_reload_failures_total", "Changes of rules or keys that did not load."),
 		keysBroken:     gauge("token_key_files_broken", "Key files for tokens that do not load, so that older keys are in force."),
 		auditFailures:  plain("audit_failures_total", "Audit lines that could not be written."),
-		consentChanges: counter("consent_changes_total", "Changes of consents, profiles and cases that the API stored, by event.", "event"),
+		consentChanges: counter("consent_changes_total", "Changes of consents, profiles and cases that the API or a Sec-GPC header made, by event.", "event"),
 		gpcRecorded:    plain("gpc_recorded_total", "Objections recorded because of a Sec-GPC header."),
 		gpcFailures:    plain("gpc_failures_total", "Sec-GPC headers whose objections could not be stored; the next request tries again."),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),

@@ -59,29 +59,45 @@ func (s *sending) Send(people []*rules.Person, write func() error) (bool, error)
 	})
 }
 
-// outside is the table for what stands outside all records, such as the header, at the moment in which it leaves.
+// outside is the table for what stands outside all records, such as the header, of a judged body.
 func (w *writer) outside() *rules.Table {
-	m := w.m
-	switch {
-	case w.body != nil && w.body.Message() != nil:
-		return w.body.Message()
-	case m.judged.People() == nil || m.people.guarded:
-		return m.judged.Table(m.judged.MessageFacts())
+	if table := w.body.Message(); table != nil {
+		return table
 	}
-	said, _ := m.judged.Message()
-	return m.judged.Table(m.judged.Complete(&said, nil, 0, m.judged.Now())) // nobody can tell what else the data subject said
+	said, _ := w.m.judged.Message()
+	return w.m.table(&said, nil, 0)
 }
+
+// table is what holds of the message's data subject; of nobody: where nobody can tell what else they said.
+func (m *message) table(said *rules.Pending, person *rules.Person, nth int) *rules.Table {
+	return m.judged.Table(m.judged.Complete(said, person, nth, m.judged.Now()))
+}
+
+// maxHeaderJudgings is how often a header is judged again because its data subject said something anew meanwhile.
+const maxHeaderJudgings = 4
 
 // sendAlone sends a header that no judged body follows.
 func (w *writer) sendAlone(length int64) {
-	send := func() error { w.sendHeader(length); return w.push() }
-	if people := w.m.judged.People(); people != nil {
+	judged := w.m.judged
+	said, subject := judged.Message()
+	people, found, nth, subjects := judged.People(), []*rules.Person{nil}, []int{0}, [][]byte{[]byte(subject)}
+	for range maxHeaderJudgings {
+		if people == nil {
+			break // what anybody said changes nothing
+		}
+		if said.Known() {
+			people.Find(found, subjects)
+			judged.Seen(nth, subjects)
+		}
 		// An error is the client's, which is gone: there is nobody to tell.
-		if sent, _ := people.Send(nil, send); sent {
+		if sent, _ := people.Send(found, func() error {
+			w.sendHeader(length, w.m.table(&said, found[0], nth[0]))
+			return w.push()
+		}); sent {
 			return
 		}
 	}
-	send()
+	w.sendHeader(length, w.m.table(&said, nil, 0))
 }
 
 // push has what was written leave at once where a change of a consent waits for it: what net/http still holds when the

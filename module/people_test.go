@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/encode"
 
+	"github.com/caddy-minimize/minimize/module/consentstore"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -55,14 +57,14 @@ func (g *guard) Send(_ []*rules.Person, write func() error) (bool, error) {
 	return true, nil
 }
 
-// guarded is an HTTP server of a handler whose store is g.
-func guarded(t *testing.T, h *Handler, g *guard, outside caddyhttp.MiddlewareHandler, caller rules.Caller, next caddyhttp.HandlerFunc) *httptest.Server {
+// guarded is an HTTP server of a handler with a store.
+func guarded(t *testing.T, h *Handler, store rules.People, outside caddyhttp.MiddlewareHandler, caller rules.Caller, next caddyhttp.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		judge := func(w http.ResponseWriter, r *http.Request) error {
 			m := h.newMessage(r)
 			m.disclosure.Caller, m.disclosure.Purpose, m.disclosure.Subject = caller, "after_sales", "u1"
-			m.people = &sending{People: g}
+			m.people = &sending{People: store}
 			m.disclosure.People = m.people
 			return h.enforce(w, r, next, m)
 		}
@@ -213,6 +215,83 @@ func TestHeaderLeavesUnderTheGuard(t *testing.T) {
 			res.Body.Close()
 			if got := res.Header.Get("X-Phone"); got != test.want {
 				t.Errorf("the header is %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// hasty is a store to which somebody says something as soon as somebody else was told what it knew.
+type hasty struct {
+	rules.People
+	says func()
+}
+
+func (h *hasty) Find(people []*rules.Person, subjects [][]byte) {
+	h.People.Find(people, subjects)
+	h.says()
+}
+
+// TestHeaderOfWhoObjects: a header that was judged by what held before an objection does not leave once it is acknowledged.
+func TestHeaderOfWhoObjects(t *testing.T) {
+	const resting = shopRules + "  - {id: phones, to: support, for: after_sales, basis: legitimate_interests, keep: [contact.phone]}\n"
+	for _, test := range []struct {
+		name    string
+		objects bool
+		anew    bool // again and again
+		answer  func(w http.ResponseWriter)
+		want    string
+		looks   int
+	}{
+		{"no body", false, false, answers(200, "", ""), somePhone, 1},
+		{"no body, and an objection", true, false, answers(200, "", ""), "", 2},
+		{"no content, and an objection", true, false, answers(204, "", ""), "", 2},
+		{"a picture, and an objection", true, false, answers(200, "image/png", "picture"), "", 2},
+		{"never at rest", true, true, answers(200, "", ""), "", maxHeaderJudgings},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, err := consentstore.Open(consentstore.SQLite, filepath.Join(t.TempDir(), "consent.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			source := consentstore.NewSource(store, consentstore.SourceOptions{Stale: 20 * time.Second})
+			if err := source.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+			looks := 0
+			people := &hasty{source.For(t.Context()), func() {
+				if looks++; !test.objects || looks > 1 && !test.anew {
+					return
+				}
+				e := consentstore.Entry{Subject: "u1", Purpose: "after_sales", Event: consentstore.Object}
+				if looks%2 == 0 {
+					e.Event = consentstore.Unobject
+				}
+				if _, err := source.Apply(context.Background(), consentstore.Batch{Entries: []consentstore.Entry{e}}); err != nil {
+					t.Error(err)
+				}
+			}}
+			h := newHandler(t, resting)
+			h.headers.passing["X-Phone"] = depthNamed
+			var err2 error
+			if h.media, err2 = parseOpaque([]Opaque{{Types: []string{"image/*"}, Reason: "pictures"}}); err2 != nil {
+				t.Fatal(err2)
+			}
+			server := guarded(t, h, people, nil, rules.Caller{ID: "u9", Roles: []string{"support"}}, func(w http.ResponseWriter, _ *http.Request) error {
+				w.Header().Set("X-Phone", somePhone)
+				test.answer(w)
+				return nil
+			})
+			res, err := server.Client().Get(server.URL + "/api/orders")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if got := res.Header.Get("X-Phone"); got != test.want {
+				t.Errorf("the header is %q, want %q", got, test.want)
+			}
+			if looks != test.looks {
+				t.Errorf("it was judged %d times, want %d", looks, test.looks)
 			}
 		})
 	}

@@ -39,11 +39,11 @@ func (storeState) Collect(to chan<- prometheus.Metric) {
 	if app.consents.Fresh() {
 		fresh = 1
 	}
-	hits, misses, queries, changes, failures, cached := app.consents.Stats()
+	stats := app.consents.Stats()
 	to <- prometheus.MustNewConstMetric(storeFresh, prometheus.GaugeValue, fresh)
-	to <- prometheus.MustNewConstMetric(storeCached, prometheus.GaugeValue, float64(cached))
+	to <- prometheus.MustNewConstMetric(storeCached, prometheus.GaugeValue, float64(stats.Cached))
 	for desc, n := range map[*prometheus.Desc]uint64{
-		storeHits: hits, storeMisses: misses, storeQueries: queries, storeChanges: changes, storeFailures: failures,
+		storeHits: stats.Hits, storeMisses: stats.Misses, storeQueries: stats.Queries, storeChanges: stats.Changes, storeFailures: stats.Failures,
 	} {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n))
 	}

@@ -232,7 +232,7 @@ func (w *writer) sink(p []byte, last bool) error {
 		if last {
 			length = int64(len(p))
 		}
-		w.sendHeader(length)
+		w.sendHeader(length, w.outside())
 	}
 	if _, err := w.w.Write(p); err != nil {
 		return err
@@ -242,9 +242,9 @@ func (w *writer) sink(p []byte, last bool) error {
 
 // sendHeader writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.
 // Values are copied: handlers outside, such as `header`, change them in place, and some are shared by all answers.
-func (w *writer) sendHeader(length int64) {
+func (w *writer) sendHeader(length int64, outside *rules.Table) {
 	to := w.w.Header()
-	clean := w.m.cleaned(w.given, w.outside())
+	clean := w.m.cleaned(w.given, outside)
 	if encoding := w.given["Content-Encoding"]; w.state == statePassing && len(encoding) > 0 {
 		clean["Content-Encoding"] = encoding
 	}
