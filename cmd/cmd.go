@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"slices"
+	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -14,16 +15,25 @@ var commands = []func() *cobra.Command{testCommand, consentCommand, demoCommand}
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "minimize",
-		Short: "Tests rules and shows what the minimizing gateway does",
-		Long:  "Commands of the gateway that minimizes personal data. The gateway itself is configured in a Caddyfile and started by `run`.",
-		CobraFunc: func(c *cobra.Command) {
-			for _, command := range commands {
-				c.AddCommand(command())
-			}
-		},
+		Name:      "minimize",
+		Short:     "Tests rules and shows what the minimizing gateway does",
+		Long:      "Commands of the gateway that minimizes personal data. The gateway itself is configured in a Caddyfile and started by `run`.",
+		CobraFunc: addCommands,
 	})
 }
+
+func addCommands(c *cobra.Command) {
+	cobra.AddTemplateFunc("once", once)
+	c.SetUsageTemplate(strings.NewReplacer(
+		"{{.UseLine}}", "{{once .UseLine}}", "{{.CommandPath}}", "{{once .CommandPath}}",
+	).Replace(c.UsageTemplate()))
+	for _, command := range commands {
+		c.AddCommand(command())
+	}
+}
+
+// once is how a command is called: our own binary needs the word `minimize` only once, see Shorten.
+func once(path string) string { return strings.Replace(path, "minimize minimize", "minimize", 1) }
 
 // Shorten lets our own binary be called without the word `minimize` in the middle: `minimize demo` is `caddy minimize demo`.
 func Shorten(args []string) []string {

@@ -34,10 +34,11 @@ func consentCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "consent",
 		Short: "Imports, exports, shows and withdraws consents",
-		Long: `Works on the store of consents and cases itself, beside running gateways: they see a change as they see each other's.
-The store is that of --store, of the configuration that --config names, of the environment's ` + dsnVariable + `, or of ./Caddyfile.
+		Long: `Works on the store of consents and cases itself, beside running gateways: they see a change as they see each other's. The
+store is the first that is named, by --store, by the configuration of --config, by ` + dsnVariable + ` in the environment,
+or by ./Caddyfile. Only import makes an SQLite file where there is none.
 
-Exit codes: 0 done, 1 nothing found or not done, 2 wrong usage.`,
+Exit codes: 0 done, 1 nothing found or not done, 2 wrong usage, or there is no such store.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -98,9 +99,9 @@ func importCommand() *cobra.Command {
 				return errors.Join(err, json.NewEncoder(c.OutOrStdout()).Encode(r.sum))
 			}
 			if err == nil || r.sum.Lines > 0 {
-				fmt.Fprintln(c.OutOrStdout(), r.title(err)+" "+r.sum.String())
+				fmt.Fprintln(c.OutOrStdout(), r.title(err)+": "+r.sum.String())
 			}
-			if err != nil && r.hash != "" {
+			if err != nil && r.sum.To > 0 && r.hash != "" {
 				fmt.Fprintln(c.ErrOrStderr(), "What is stored stays stored: the same command goes on behind it.")
 			}
 			return err
@@ -109,27 +110,37 @@ func importCommand() *cobra.Command {
 	return c
 }
 
-// run opens the store, unless nothing is to be stored, and imports.
+// run checks a file, opens the store, and imports. A file that is wrong makes no store.
 func (r *importRun) run(ctx context.Context, c *cobra.Command, name string) error {
-	if !r.check {
-		var err error
-		if r.store, err = openStore(ctx, c); err != nil {
+	in, total := c.InOrStdin(), 0
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("opening the file: %w", err)
+		}
+		defer file.Close()
+		if total, err = r.checkFile(file); err != nil || r.check {
 			return err
 		}
-		defer r.store.Close()
+		in = file
 	}
-	if name == "-" {
-		return r.stream(ctx, c.InOrStdin())
+	var err error
+	if r.store, err = openStore(ctx, c, true); err != nil {
+		return err
 	}
-	return r.file(ctx, name)
+	defer r.store.Close()
+	return r.storeLines(ctx, in, total)
 }
 
+// title says what was done. What is stored ends at a line, whichever lines before it were empty, bad or stored before.
 func (r *importRun) title(err error) string {
 	switch {
 	case r.check:
 		return "Checked"
+	case err != nil && r.sum.To > 0:
+		return "Stopped behind line " + humanize.Comma(int64(r.sum.To))
 	case err != nil:
-		return "Stopped behind"
+		return "Stopped"
 	default:
 		return "Imported"
 	}
@@ -170,7 +181,7 @@ it is created for its owner only, and never written over another one.`,
 }
 
 func runExport(ctx context.Context, c *cobra.Command, format, output string) (err error) {
-	store, err := openStore(ctx, c)
+	store, err := openStore(ctx, c, false)
 	if err != nil {
 		return err
 	}
@@ -203,6 +214,8 @@ func runConsent(c *cobra.Command, run func(context.Context) error) error {
 		return nil
 	case ctx.Err() != nil:
 		fmt.Fprintln(c.ErrOrStderr(), "Stopped.")
+	case errors.As(err, new(misnamed)):
+		return usageError(c, err)
 	default:
 		fmt.Fprintln(c.ErrOrStderr(), "Error:", err)
 	}
@@ -211,9 +224,7 @@ func runConsent(c *cobra.Command, run func(context.Context) error) error {
 
 // usageError says what is wrong with the command line.
 func usageError(c *cobra.Command, err error) error {
-	// Our own binary needs the word only once: see Shorten.
-	path := strings.Replace(c.CommandPath(), "minimize minimize", "minimize", 1)
-	fmt.Fprintf(c.ErrOrStderr(), "Error: %v\nSee: %s --help\n", err, path)
+	fmt.Fprintf(c.ErrOrStderr(), "Error: %v\nSee: %s --help\n", err, once(c.CommandPath()))
 	return exitWith(c, consentUsage)
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/dustin/go-humanize"
 
@@ -27,14 +26,17 @@ type importRun struct {
 	sum   importSummary
 }
 
-// importSummary is what came of it. Lines count those of this run.
+// importSummary is what came of it. Counts are of what this run read, but for what an earlier one stored.
 type importSummary struct {
 	Lines    int `json:"lines"`
 	Entries  int `json:"entries"`
 	Profiles int `json:"profiles"`
 	Cases    int `json:"cases"`
 	Bad      int `json:"bad"`
-	From     int `json:"continued_behind_line,omitempty"`
+
+	Changed bool `json:"changed"` // anything, or all of it was known
+	From    int  `json:"continued_behind_line,omitempty"`
+	To      int  `json:"stored_to_line,omitempty"` // the next run continues behind it
 }
 
 // errBad says that lines were bad, which have been reported already.
@@ -43,42 +45,35 @@ var errBad = errors.New("importing: there are bad lines")
 // batchLines is how many lines are stored in one transaction.
 var batchLines = 2000
 
-// file imports a file: all of its lines are read and checked before the first one is stored.
-func (r *importRun) file(ctx context.Context, name string) error {
-	in, err := os.Open(name)
-	if err != nil {
-		return fmt.Errorf("opening the file: %w", err)
-	}
-	defer in.Close()
-	total, hash, err := r.checkAll(in)
-	if err != nil || r.check {
-		return err
-	}
-	r.hash = hash
-	if r.sum.From, err = r.storedLines(ctx); err != nil {
-		return err
+// checkFile reads a file to its end and checks all lines, before the first one is stored.
+func (r *importRun) checkFile(in io.ReadSeeker) (total int, err error) {
+	if total, r.hash, err = r.checkAll(in); err != nil || r.check {
+		return total, err
 	}
 	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading the file again: %w", err)
+		return 0, fmt.Errorf("reading the file again: %w", err)
 	}
+	return total, nil
+}
+
+// storeLines stores the lines of a file that was checked, or standard input: of that, what was stored before a bad line
+// stays stored.
+func (r *importRun) storeLines(ctx context.Context, in io.Reader, total int) (err error) {
+	bad := r.errs
+	if r.hash != "" {
+		bad = io.Discard // they were reported already
+		if r.sum.From, err = r.storedLines(ctx); err != nil {
+			return err
+		}
+	}
+	r.sum.To = r.sum.From
 	next, err := readLines(in, r.format)
 	if err != nil {
 		return err
 	}
 	p := newProgress(r.errs, "lines", total, r.sum.From)
 	defer p.done()
-	return r.apply(ctx, next, p, io.Discard)
-}
-
-// stream imports standard input. What was stored before a bad line stays stored.
-func (r *importRun) stream(ctx context.Context, in io.Reader) error {
-	next, err := readLines(in, r.format)
-	if err != nil {
-		return err
-	}
-	p := newProgress(r.errs, "lines", 0, 0)
-	defer p.done()
-	return r.apply(ctx, next, p, r.errs)
+	return r.apply(ctx, next, p, bad)
 }
 
 // mostBadLines is how many bad lines are shown.
@@ -123,7 +118,7 @@ func (r *importRun) checked(total, bad int, hash string) (int, string, error) {
 		r.sum.Bad = bad
 	}
 	if bad > 0 && !r.skipBad {
-		return 0, "", errBad
+		return 0, "", fmt.Errorf("%w, so nothing was stored: mend them, or leave them out with --skip-bad", errBad)
 	}
 	return total, hash, nil
 }
@@ -184,10 +179,11 @@ func (r *importRun) applyItems(ctx context.Context, items []item) error {
 	// exactly those behind it are missing. A file beside the input could be older or newer than what the database holds.
 	b, last := batch(items), items[len(items)-1].line
 	b.File, b.Line = r.hash, last
-	_, err := r.store.Apply(ctx, b)
+	changes, err := r.store.Apply(ctx, b)
 	switch {
 	case err == nil:
 		r.sum.add(items)
+		r.sum.To, r.sum.Changed = last, r.sum.Changed || len(changes) > 0
 		return nil
 	case !errors.Is(err, consentstore.ErrConflict):
 		return fmt.Errorf("storing lines %d to %d: %w", items[0].line, last, err)
@@ -198,7 +194,7 @@ func (r *importRun) applyItems(ctx context.Context, items []item) error {
 		}
 		return r.applyItems(ctx, items[half:])
 	}
-	fmt.Fprintln(r.errs, &lineError{last, "it contradicts what is stored, such as a case of another data subject"})
+	fmt.Fprintln(r.errs, &lineError{last, "it contradicts what is stored: a case of another data subject, or a guardian's consent that was not withdrawn"})
 	if r.sum.Bad++; r.skipBad {
 		return nil
 	}
@@ -226,10 +222,13 @@ func (s *importSummary) String() string {
 		}
 		return humanize.Comma(int64(n)) + " " + many
 	}
-	text := fmt.Sprintf("%s: %s, %s, %s", count(s.Lines, "line", "lines"), count(s.Entries, "entry", "entries"),
+	text := fmt.Sprintf("read %s: %s, %s, %s", count(s.Lines, "line", "lines"), count(s.Entries, "entry", "entries"),
 		count(s.Profiles, "profile", "profiles"), count(s.Cases, "case", "cases"))
 	if s.Bad > 0 {
 		text += "; " + count(s.Bad, "bad line", "bad lines")
+	}
+	if s.To > s.From && !s.Changed {
+		text += "; all of it was known"
 	}
 	if s.From > 0 {
 		text += fmt.Sprintf("; continued behind line %s", humanize.Comma(int64(s.From)))

@@ -29,23 +29,26 @@ func TestImport(t *testing.T) {
 	store, open := newStore(t)
 	file := write(t, "people.ndjson", goodLines)
 	code, out, errs := consent(t, "", "import", store, "--dry-run", file)
-	if code != consentDone || out != "Checked 3 lines: 1 entry, 1 profile, 1 case\n" || errs != "" {
+	if code != consentDone || out != "Checked: read 3 lines: 1 entry, 1 profile, 1 case\n" || errs != "" {
 		t.Errorf("--dry-run: %d %q %q", code, out, errs)
 	}
 	if held := stored(t, open()); len(held) != 0 {
 		t.Errorf("--dry-run stored %d data subjects", len(held))
 	}
 	for _, want := range []string{
-		"Imported 3 lines: 1 entry, 1 profile, 1 case\n",
-		"Imported 0 lines: 0 entries, 0 profiles, 0 cases; continued behind line 4\n",
+		"Imported: read 3 lines: 1 entry, 1 profile, 1 case\n",
+		"Imported: read 0 lines: 0 entries, 0 profiles, 0 cases; continued behind line 4\n",
 	} {
 		if code, out, errs = consent(t, "", "import", store, file); code != consentDone || out != want || errs != "" {
 			t.Errorf("%d %q %q, want %q", code, out, errs, want)
 		}
 	}
 	code, out, _ = consent(t, "", "import", store, "--again", "--json", file)
-	if code != consentDone || gjson.Get(out, "lines").Int() != 3 {
+	if code != consentDone || gjson.Get(out, "lines").Int() != 3 || gjson.Get(out, "changed").Bool() || gjson.Get(out, "stored_to_line").Int() != 4 {
 		t.Errorf("--again: %d %q", code, out)
+	}
+	if _, out, _ = consent(t, "", "import", store, "--again", file); !strings.HasSuffix(out, "1 case; all of it was known\n") {
+		t.Errorf("--again says that something is new: %q", out)
 	}
 	held := stored(t, open())
 	if len(held) != 2 || len(held["u-1"].History) != 1 || held["u-1"].Born != "1990-05-04" || len(held["u-2"].Cases) != 1 {
@@ -53,6 +56,8 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// TestImportBad: of a file with a bad line nothing is stored, unless such lines are to be skipped. Of standard input what
+// stands before it is.
 func TestImportBad(t *testing.T) {
 	const text = goodLines + `{"pii_principal_id":"SECRET","minor":"SECRET"}` + "\n" + `{"pii_principal_id":"u-3","minor":true}` + "\n"
 	file := write(t, "people.ndjson", text)
@@ -83,6 +88,7 @@ func TestImportBad(t *testing.T) {
 	}
 }
 
+// TestImportConflict: a case that belongs to another data subject is found among the lines of its transaction.
 func TestImportConflict(t *testing.T) {
 	var text strings.Builder
 	for i := range 9 {
@@ -92,11 +98,11 @@ func TestImportConflict(t *testing.T) {
 	file := write(t, "cases.ndjson", text.String())
 	store, open := newStore(t)
 	code, out, errs := consent(t, "", "import", store, file)
-	if code != consentRefused || !strings.Contains(errs, "line 10: it contradicts what is stored") || !strings.HasPrefix(out, "Stopped behind 9 lines") {
+	if code != consentRefused || !strings.Contains(errs, "line 10: it contradicts what is stored") || !strings.HasPrefix(out, "Stopped behind line 9: read 9 lines") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	code, out, _ = consent(t, "", "import", store, "--skip-bad", file)
-	if code != consentDone || !strings.Contains(out, "Imported 1 line:") || !strings.Contains(out, "continued behind line 9") {
+	if code != consentDone || !strings.Contains(out, "Imported: read 1 line:") || !strings.Contains(out, "continued behind line 9") {
 		t.Errorf("%d %q", code, out)
 	}
 	if held := stored(t, open()); len(held) != 10 || held["u-4"].Cases[0].ID != "T-4" {
@@ -104,6 +110,27 @@ func TestImportConflict(t *testing.T) {
 	}
 }
 
+// TestImportGuardian: a consent that a guardian gave is not replaced by one's own, and a history with both is imported again
+// as often as one likes.
+func TestImportGuardian(t *testing.T) {
+	const line = `{"pii_principal_id":"u-1","purpose":"ads","event_state":"given","event_type":"explicit","given_by":"%s","event_time":"2026-10-0%dT00:00:00Z"}` + "\n"
+	store, open := newStore(t)
+	file := write(t, "both.ndjson", fmt.Sprintf(line, "self", 1)+fmt.Sprintf(line, "guardian", 2))
+	for range 2 {
+		if code, out, errs := consent(t, "", "import", store, "--again", file); code != consentDone {
+			t.Fatalf("%d %q %q", code, out, errs)
+		}
+	}
+	code, out, errs := consent(t, "", "import", store, write(t, "self.ndjson", fmt.Sprintf(line, "self", 3)))
+	if code != consentRefused || out != "" || !strings.Contains(errs, "line 1: it contradicts what is stored") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	if held := stored(t, open())["u-1"]; len(held.History) != 2 || held.Records[0].GivenBy != "guardian" {
+		t.Errorf("stored: %+v", held)
+	}
+}
+
+// randomHistory is what happened to some people, with times that grow.
 func randomHistory(r *rand.Rand) (b consentstore.Batch) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
@@ -116,7 +143,10 @@ func randomHistory(r *rand.Rand) (b consentstore.Batch) {
 		}
 		switch e.Event {
 		case consentstore.Give:
-			e.Level, e.GivenBy, e.Policy = pick("bundled", "explicit", "written"), pick("self", "guardian"), r.IntN(7)
+			e.Level, e.GivenBy, e.Policy = pick("bundled", "explicit", "written"), "self", r.IntN(7)
+			if e.Subject == "用户-4" {
+				e.GivenBy = "guardian"
+			}
 			if r.IntN(2) == 0 {
 				e.Categories, e.Expires = []rules.Category{"contact", "device.imei"}, at.AddDate(1, 0, 0)
 			}
@@ -136,6 +166,7 @@ func randomHistory(r *rand.Rand) (b consentstore.Batch) {
 	return b
 }
 
+// TestRoundTripPostgres: the same as TestRoundTrip, from one kind of store into the other.
 func TestRoundTripPostgres(t *testing.T) {
 	cluster := postgres.Start(t)
 	from, open := newStore(t)
@@ -156,6 +187,7 @@ func TestRoundTripPostgres(t *testing.T) {
 	}
 }
 
+// TestRoundTrip: what is exported makes the same state and the same history in an empty store.
 func TestRoundTrip(t *testing.T) {
 	for seed := range uint64(4) {
 		for _, format := range []string{formatNDJSON, formatCSV} {
@@ -198,6 +230,8 @@ func TestExportCSVRefusesLists(t *testing.T) {
 	}
 }
 
+// TestImportKilled kills an import with SIGKILL, again and again, each time somewhere else. What the last one leaves is what
+// one run makes: each consent is given and withdrawn several times, without a time, so that a line stored twice would show.
 func TestImportKilled(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		store, open := newStore(t)

@@ -107,6 +107,9 @@ func readCSV(r io.Reader) (lines, error) {
 			name = strings.TrimPrefix(name, "\ufeff") // Excel begins UTF-8 with a byte order mark
 		}
 		if columns[i].kind = columnKinds[name]; columns[i].kind == reflect.Invalid {
+			if len(row) == 1 && strings.ContainsAny(name, ";\t|") {
+				return nil, errors.New("reading the header: there are no commas in it: columns are separated by commas, and only lists inside a cell by semicolons")
+			}
 			return nil, fmt.Errorf("reading the header: column %d has no known name; those are %s", i+1, strings.Join(columnNames, ", "))
 		}
 		columns[i].name = name
@@ -283,6 +286,9 @@ func formOf(doc []byte) (string, error) {
 			if fields[form][name] == reflect.Invalid {
 				return "", fmt.Errorf("%s does not belong to a line with %s", name, form)
 			}
+		}
+		if len(names) == 1 && form == profileField {
+			return "", fmt.Errorf("it has nothing but %s", profileField) // an entry without its event, not a profile to be emptied
 		}
 		return form, nil
 	}

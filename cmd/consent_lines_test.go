@@ -24,14 +24,15 @@ func TestParseItem(t *testing.T) {
 		{`{"purpose":"SECRET"}`, "it has neither event_state, case_id nor pii_principal_id"},
 		{`{"pii_principal_id":"u-1","purpose":"ads"}`, "purpose does not belong to a line with pii_principal_id"},
 		{`{"pii_principal_id":"u-1","case_id":"T","event_state":"given"}`, "case_id does not belong to a line with event_state"},
-		{`{"pii_principal_id":17}`, "pii_principal_id is not of its type"},
+		{`{"pii_principal_id":"SECRET"}`, "it has nothing but pii_principal_id"},
+		{`{"pii_principal_id":17,"minor":true}`, "pii_principal_id is not of its type"},
 		{`{"pii_principal_id":"u-1","minor":"SECRET"}`, "minor is not of its type"},
 		{`{"pii_principal_id":"u-1","ended":"SECRET"}`, "a time is written as in RFC 3339: 2026-11-22T09:30:00Z"},
 		{`{"pii_principal_id":"u-1","birth_date":"SECRET"}`, "birth_date is not a date such as 2006-01-02"},
 		{`{"pii_principal_id":"u-1","event_state":"SECRET","purpose":"ads"}`, "event_state is not given, withdrawn, objected"},
 		{"{\"pii_principal_id\":\"SECRET\xff\"}", "it is not in UTF-8"},
 		{`{"pii_principal_id":"SECRET\ud800"}`, "pii_principal_id is not in UTF-8"},
-		{`{"pii_principal_id":""}`, "pii_principal_id is not a name of 1 to 256 bytes"},
+		{`{"pii_principal_id":"","minor":true}`, "pii_principal_id is not a name of 1 to 256 bytes"},
 	} {
 		_, err := parseItem([]byte(c.doc), 7)
 		switch {
@@ -43,6 +44,7 @@ func TestParseItem(t *testing.T) {
 	}
 }
 
+// TestCSV: a row says what the object with its names says.
 func TestCSV(t *testing.T) {
 	const table = "\ufeffpii_principal_id,event_state,purpose,event_type,pii_type,policy_version,minor,birth_date,guardians,gpc\r\n" +
 		"u-1,given,ads,explicit,contact;device.imei,6,,,,\r\n" +
@@ -72,6 +74,9 @@ func TestCSVBroken(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                   "reading the header",
 		"pii_principal_id,SECRET\n":          "column 2 has no known name",
+		"pii_principal_id;SECRET\n":          "columns are separated by commas",
+		"SECRET\tpurpose\n":                  "columns are separated by commas",
+		"SECRET\n":                           "column 1 has no known name",
 		"pii_principal_id\nu-1,SECRET\n":     "line 2: it has 2 cells and the header 1",
 		"pii_principal_id\n\"SECRET\nu-2\n":  "reading line",
 		"pii_principal_id,minor\nu-1,SECRET": "line 2: minor is not of its type",
@@ -85,6 +90,7 @@ func TestCSVBroken(t *testing.T) {
 	}
 }
 
+// TestREADMETable: the README's table is one that import takes.
 func TestREADMETable(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -94,11 +100,12 @@ func TestREADMETable(t *testing.T) {
 	table, _, _ = strings.Cut(table, "```")
 	file := write(t, "people.csv", table)
 	code, out, errs := consent(t, "", "import", "--dry-run", file)
-	if code != consentDone || out != "Checked 2 lines: 2 entries, 0 profiles, 0 cases\n" {
+	if code != consentDone || out != "Checked: read 2 lines: 2 entries, 0 profiles, 0 cases\n" {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 }
 
+// TestImportHelp: the lines in the help are ones that import takes.
 func TestImportHelp(t *testing.T) {
 	n := 0
 	for line := range strings.SplitSeq(importHelp, "\n") {

@@ -35,7 +35,7 @@ type shown struct {
 }
 
 func show(ctx context.Context, c *cobra.Command, id string, history, asJSON bool) error {
-	store, err := openStore(ctx, c)
+	store, err := openStore(ctx, c, false)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func show(ctx context.Context, c *cobra.Command, id string, history, asJSON bool
 }
 
 func (s *shown) print(p *painter, now time.Time) error {
-	fmt.Fprintln(p.out, p.paint(bold, s.Subject.Subject)+"  "+strings.Join(s.facts(), ", "))
+	fmt.Fprintln(p.out, strings.TrimSpace(p.paint(bold, s.Subject.Subject)+"  "+strings.Join(s.facts(), ", ")))
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	if len(s.Records) > 0 {
 		fmt.Fprintln(w, "\nPURPOSE\tRECIPIENT\tLEVEL\tGIVEN\tBY\tPOLICY\tSTATE")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,20 +25,36 @@ func addStoreFlags(c *cobra.Command) {
 	c.PersistentFlags().String("config", "", "The gateway's configuration, a Caddyfile or JSON, that names the store; ./Caddyfile")
 }
 
-// openStore opens the store that the flags name, or the gateway's own.
-func openStore(ctx context.Context, c *cobra.Command) (consentstore.Store, error) {
+// misnamed says that the command line names no store that there is.
+type misnamed struct{ error }
+
+// openStore opens the store that the flags name, or the gateway's own. A name with a mistake in it would be a new, empty
+// file, in which nobody agreed to anything: only an import makes one, and says so.
+func openStore(ctx context.Context, c *cobra.Command, imports bool) (consentstore.Store, error) {
 	kind, dsn, err := whichStore(c)
 	if err != nil {
-		return nil, err
+		return nil, misnamed{err}
+	}
+	fresh := kind == consentstore.SQLite && isMissing(dsn)
+	if fresh && !imports {
+		return nil, misnamed{fmt.Errorf("opening the consent store: there is no such file: %s", dsn)}
 	}
 	s, err := consentstore.Open(kind, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("opening the consent store: %w", err)
+		return nil, err
 	}
 	if err := s.Migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the consent store: %w", err), s.Close())
+		return nil, errors.Join(err, s.Close())
+	}
+	if fresh {
+		fmt.Fprintln(c.ErrOrStderr(), "There was no such file, so this is a new store:", dsn)
 	}
 	return s, nil
+}
+
+func isMissing(file string) bool {
+	_, err := os.Stat(file)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func whichStore(c *cobra.Command) (kind, dsn string, err error) {
@@ -62,12 +79,14 @@ func whichStore(c *cobra.Command) (kind, dsn string, err error) {
 func splitStore(store string) (kind, dsn string, err error) {
 	kind, dsn, _ = strings.Cut(store, ":")
 	switch {
+	case strings.Contains(kind, "="): // host=… dbname=…, as in the Caddyfile; a value in it may hold a colon
+		return consentstore.Postgres, store, nil
 	case dsn == "":
-	case kind == "sqlite":
+	case kind == consentstore.SQLite:
 		return kind, dsn, nil
 	case strings.HasPrefix(store, "postgres://"), strings.HasPrefix(store, "postgresql://"):
-		return "postgres", store, nil
-	case kind == "postgres":
+		return consentstore.Postgres, store, nil
+	case kind == consentstore.Postgres:
 		return kind, dsn, nil
 	}
 	return "", "", errors.New("naming the store: it is sqlite:PATH or postgres://user@host/database") // never what was given: it may hold a password

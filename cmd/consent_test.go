@@ -16,7 +16,6 @@ import (
 )
 
 // importVariable makes this test binary run one command instead of its tests: TestImportKilled kills it.
-
 const importVariable = "MINIMIZE_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -33,7 +32,6 @@ func TestMain(m *testing.M) {
 }
 
 // consent runs a consent command and returns its exit code and what it printed.
-
 func consent(t *testing.T, in string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	c := consentCommand()
@@ -65,7 +63,6 @@ func newStore(t *testing.T) (flag string, open func() consentstore.Store) {
 }
 
 // storeOf is a store for the commands, and for the test beside them.
-
 func storeOf(t *testing.T, kind, dsn string) (flag string, open func() consentstore.Store) {
 	return "--store=" + kind + ":" + dsn, func() consentstore.Store {
 		s, err := consentstore.Open(kind, dsn)
@@ -101,14 +98,6 @@ func stored(t *testing.T, s consentstore.Store) map[string]shown {
 	return all
 }
 
-// TestCSV: a row says what the object with its names says.
-
-// TestImportBad: of a file with a bad line nothing is stored, unless such lines are to be skipped. Of standard input what
-
-// stands before it is.
-
-// TestImportConflict: a case that belongs to another data subject is found among the lines of its transaction.
-
 func TestConsentUsage(t *testing.T) {
 	file := write(t, "people.txt", goodLines)
 	for _, args := range [][]string{
@@ -132,21 +121,12 @@ func TestConsentUsage(t *testing.T) {
 	}
 }
 
-// randomHistory is what happened to some people, with times that grow.
-
-// TestRoundTripPostgres: the same, from one kind of store into the other.
-
-// TestRoundTrip: what is exported makes the same state and the same history in an empty store.
-
-// TestImportKilled kills an import with SIGKILL, again and again, each time somewhere else. What the last one leaves is what one
-
-// run makes: each consent is given and withdrawn several times, without a time, so that a line stored twice would show.
-
 func TestShowAndWithdraw(t *testing.T) {
 	store, open := newStore(t)
 	file := write(t, "people.ndjson", goodLines+
 		`{"pii_principal_id":"u-1","purpose":"ads","recipient_third_party":"partner","event_state":"given","event_type":"separate","given_by":"self"}`+"\n"+
-		`{"pii_principal_id":"u-1","purpose":"search","event_state":"given","event_type":"general","given_by":"self"}`+"\n")
+		`{"pii_principal_id":"u-1","purpose":"search","event_state":"given","event_type":"general","given_by":"self"}`+"\n"+
+		`{"pii_principal_id":"u-1","purpose":"search","recipient_third_party":"partner","event_state":"given","event_type":"general","given_by":"self"}`+"\n")
 	if code, _, errs := consent(t, "", "import", store, file); code != consentDone {
 		t.Fatal(errs)
 	}
@@ -165,12 +145,14 @@ func TestShowAndWithdraw(t *testing.T) {
 		out  string
 		left string
 	}{
-		{"--purpose none u-1", consentRefused, "", "ads, ads towards partner, search"},
-		{"--purpose ads u-7", consentRefused, "", "ads, ads towards partner, search"},
-		{"--purpose ads --recipient partner u-1", consentDone, "withdrawn ads towards partner\n", "ads, search"},
-		{"--purpose ads --recipient partner u-1", consentRefused, "", "ads, search"},
-		{"--purpose ads u-1", consentDone, "withdrawn ads\n", "search"},
-		{"--all --json u-1", consentDone, `{"withdrawn":[{"purpose":"search"}]}` + "\n", ""},
+		{"--purpose none u-1", consentRefused, "", "ads, ads towards partner, search, search towards partner"},
+		{"--purpose ads u-7", consentRefused, "", "ads, ads towards partner, search, search towards partner"},
+		{"--purpose ads --recipient partner u-1", consentDone, "withdrawn ads towards partner\n", "ads, search, search towards partner"},
+		{"--purpose ads --recipient partner u-1", consentDone, "It is withdrawn already.\n", "ads, search, search towards partner"},
+		{"--purpose ads --recipient partner --json u-1", consentDone, `{"withdrawn":[]}` + "\n", "ads, search, search towards partner"},
+		{"--purpose ads u-1", consentDone, "withdrawn ads\n", "search, search towards partner"},
+		{"--all --json u-1", consentDone, `{"withdrawn":[{"purpose":"search"},{"purpose":"search","recipient_third_party":"partner"}]}` + "\n", ""},
+		{"--all u-1", consentDone, "It is withdrawn already.\n", ""},
 	} {
 		code, out, errs := consent(t, "", append([]string{"withdraw", store}, strings.Fields(c.args)...)...)
 		if left := given(); code != c.code || out != c.out || left != c.left {
@@ -196,6 +178,34 @@ func TestShowAndWithdraw(t *testing.T) {
 	}
 }
 
+// TestNoSuchStore: what only reads or withdraws makes no store, and neither does an import of a file with a bad line.
+func TestNoSuchStore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "none.db")
+	bad, good := write(t, "bad.ndjson", goodLines+"{}\n"), write(t, "good.ndjson", goodLines)
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"show u-1", consentUsage, "there is no such file: " + file},
+		{"withdraw --all --yes u-1", consentUsage, "there is no such file: " + file},
+		{"export", consentUsage, "there is no such file: " + file},
+		{"import " + bad, consentRefused, "line 5"},
+		{"import --dry-run " + good, consentDone, ""},
+	} {
+		code, out, errs := consent(t, "", append(strings.Fields(c.args), "--store=sqlite:"+file)...)
+		if code != c.code || !strings.Contains(errs, c.want) || !isMissing(file) {
+			t.Errorf("%s: %d %q %q, want %d %q and no file", c.args, code, out, errs, c.code, c.want)
+		}
+	}
+	if code, _, errs := consent(t, "", "import", "--store=sqlite:"+file, good); code != consentDone || !strings.Contains(errs, "a new store: "+file) {
+		t.Errorf("importing into a new one: %d %q", code, errs)
+	}
+	if code, _, errs := consent(t, "", "show", "--store=sqlite:"+file, "u-1"); code != consentDone || errs != "" {
+		t.Errorf("showing what was imported: %d %q", code, errs)
+	}
+}
+
 func TestStateOf(t *testing.T) {
 	day := func(d int) time.Time { return time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC) }
 	for _, c := range []struct {
@@ -216,7 +226,6 @@ func TestStateOf(t *testing.T) {
 }
 
 // TestWhichStore: the store is the one that is named nearest, and no error repeats a password.
-
 func TestWhichStore(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -236,6 +245,7 @@ func TestWhichStore(t *testing.T) {
 		{"--store=sqlite:a/b.db", "sqlite:other.db", "sqlite", "a/b.db", ""},
 		{"--store=postgres://u:SECRET@h/d", "", "postgres", "postgres://u:SECRET@h/d", ""},
 		{"--store=postgres:host=h dbname=d", "", "postgres", "host=h dbname=d", ""},
+		{"--store=host=h dbname=d password=a:b", "", "postgres", "host=h dbname=d password=a:b", ""},
 		{"--store=mysql://u:SECRET@h/d", "", "", "", "it is sqlite:PATH or postgres://"},
 		{"--store=sqlite:", "", "", "", "it is sqlite:PATH or postgres://"},
 		{"", "postgresql://h/d", "postgres", "postgresql://h/d", ""},
@@ -282,12 +292,7 @@ func TestProgressText(t *testing.T) {
 	}
 }
 
-// TestREADMETable: the README's table is one that import takes.
-
-// TestImportHelp: the lines in the help are ones that import takes.
-
 // TestWithdrawAsks: only yes is yes.
-
 func TestWithdrawAsks(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, "\n": false, "": false, "no\n": false} {
 		c := withdrawCommand()

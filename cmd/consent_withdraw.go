@@ -51,7 +51,7 @@ withdraws every consent. Gateways act on the next body. On a terminal it asks fi
 }
 
 func (w *withdrawal) run(ctx context.Context, c *cobra.Command) error {
-	store, err := openStore(ctx, c)
+	store, err := openStore(ctx, c, false)
 	if err != nil {
 		return err
 	}
@@ -60,20 +60,23 @@ func (w *withdrawal) run(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	records := w.affected(s)
-	if len(records) == 0 {
+	records, over := w.affected(s)
+	switch {
+	case len(records) == 0 && !over:
 		return errNothing
+	case len(records) == 0:
+		return w.report(c, records)
 	}
 	if !w.yes && onTerminal(c.InOrStdin()) && !w.confirmed(c, records) {
 		return errors.New("nothing was withdrawn")
 	}
-	b := consentstore.Batch{Entries: w.entries(records)}
-	if err := b.Check(); err != nil {
-		return err
-	}
-	if _, err := store.Apply(ctx, b); err != nil {
+	if _, err := store.Apply(ctx, consentstore.Batch{Entries: w.entries(records)}); err != nil {
 		return fmt.Errorf("withdrawing: %w", err)
 	}
+	return w.report(c, records)
+}
+
+func (w *withdrawal) report(c *cobra.Command, records []withdrawn) error {
 	if w.asJSON {
 		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"withdrawn": records})
 	}
@@ -81,38 +84,37 @@ func (w *withdrawal) run(ctx context.Context, c *cobra.Command) error {
 	for _, r := range records {
 		fmt.Fprintln(p.out, p.paint(green, "withdrawn"), r)
 	}
+	if len(records) == 0 {
+		fmt.Fprintln(p.out, "It is withdrawn already.")
+	}
 	return nil
 }
 
-// affected are the consents that stand and that the flags mean.
-func (w *withdrawal) affected(s *consentstore.Subject) []withdrawn {
-	var records []withdrawn
+// affected are the consents that stand and that the flags mean. over: there are some that stood.
+func (w *withdrawal) affected(s *consentstore.Subject) (records []withdrawn, over bool) {
+	records = []withdrawn{}
 	for _, r := range s.Records {
-		meant := w.all || r.Purpose == w.purpose && (w.recipient == "" || r.Recipient == w.recipient)
-		if meant && !r.Given.IsZero() && r.Withdrawn.IsZero() {
+		if meant := w.all || r.Purpose == w.purpose && (w.recipient == "" || r.Recipient == w.recipient); !meant {
+			continue
+		}
+		if !r.Given.IsZero() && r.Withdrawn.IsZero() {
 			records = append(records, withdrawn{r.Purpose, r.Recipient})
 		}
+		over = over || !r.Withdrawn.IsZero()
 	}
-	return records
+	return records, over
 }
 
-// entries withdraw the records one by one and, without a recipient, the purpose towards everybody, so that no consent which
-// is given at this moment towards one of them slips through.
+// entries withdraw the purposes of these records: without a recipient towards everybody, so that no consent which is given
+// at this moment towards one of them slips through.
 func (w *withdrawal) entries(records []withdrawn) []consentstore.Entry {
 	var entries []consentstore.Entry
-	add := func(purpose, recipient string) {
-		entries = append(entries, consentstore.Entry{
-			Subject: w.subject, Purpose: purpose, Recipient: recipient, Event: consentstore.Withdraw, Entity: w.entity,
-		})
-	}
-	towardsAll := map[string]bool{}
 	for _, r := range records {
-		if w.recipient == "" && !towardsAll[r.Purpose] {
-			towardsAll[r.Purpose] = true
-			add(r.Purpose, "")
+		e := consentstore.Entry{
+			Subject: w.subject, Purpose: r.Purpose, Recipient: w.recipient, Event: consentstore.Withdraw, Entity: w.entity,
 		}
-		if r.Recipient != "" {
-			add(r.Purpose, r.Recipient)
+		if n := len(entries); n == 0 || entries[n-1].Purpose != e.Purpose { // records are in the order of their purposes
+			entries = append(entries, e)
 		}
 	}
 	return entries

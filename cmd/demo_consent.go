@@ -31,10 +31,13 @@ func (d *demo) agree() error {
 	return nil
 }
 
+// demoSays is a curl that prints something for an answer without a body, too.
+const demoSays = `curl -s -w 'answered with %{http_code}\n' `
+
 func (d *demo) withdrawCurl() string {
-	return "curl -X DELETE -H @" + d.callers[0].header + " " + d.url + demoConsent
+	return demoSays + "-X DELETE -H @" + d.callers[0].header + " " + d.url + demoConsent
 }
 
 func (d *demo) agreeCurl() string {
-	return "curl -X PUT -H @" + d.callers[0].header + " -H 'Content-Type: application/json' -d '" + demoLevel + "' " + d.url + demoConsent
+	return demoSays + "-X PUT -H @" + d.callers[0].header + " -H 'Content-Type: application/json' -d '" + demoLevel + "' " + d.url + demoConsent
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
 	_ "github.com/caddy-minimize/minimize/module"
@@ -158,6 +159,26 @@ func TestShorten(t *testing.T) {
 	}
 }
 
+// TestHelp: what the help tells to type can be typed, whatever the binary is called.
+func TestHelp(t *testing.T) {
+	for binary, want := range map[string]string{"minimize": "minimize consent show [", "caddy": "caddy minimize consent show ["} {
+		root, minimize := &cobra.Command{Use: binary}, &cobra.Command{Use: "minimize"}
+		root.AddCommand(minimize)
+		addCommands(minimize)
+		var out bytes.Buffer
+		root.SetOut(&out)
+		for _, args := range []string{"minimize consent show --help", "minimize consent --help", "minimize test --help", "minimize demo --help"} {
+			root.SetArgs(strings.Fields(args))
+			if err := root.ExecuteContext(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !strings.Contains(out.String(), "  "+want) || strings.Contains(out.String(), "minimize minimize") {
+			t.Errorf("the help of %s lacks %q, or calls it `minimize minimize`:\n%s", binary, want, out.String())
+		}
+	}
+}
+
 // TestDemoTakesChangedRules edits the rules as the demo invites to.
 func TestDemoTakesChangedRules(t *testing.T) {
 	d, stop := startDemo(t)
@@ -203,7 +224,7 @@ func TestDemoWithdraws(t *testing.T) {
 		{d.agreeCurl(), "李娜"},
 	} {
 		if c.curl != "" {
-			if out, err := exec.Command("sh", "-c", c.curl+" -s -f").CombinedOutput(); err != nil {
+			if out, err := exec.Command("sh", "-c", c.curl).CombinedOutput(); err != nil || string(out) != "answered with 204\n" {
 				t.Fatalf("%s: %v %s", c.curl, err, out)
 			}
 		}

@@ -117,6 +117,7 @@ func (w *fixturePerson) person(now time.Time) (*rules.Person, error) {
 		for _, name := range c.Categories {
 			categories = append(categories, rules.Category(name))
 		}
+		p.Policy = max(p.Policy, c.Policy) // as a gateway has it: who agrees under a version accepts it
 		p.Consents = append(p.Consents, rules.Consent{
 			Purpose: c.Purpose, Recipient: c.Recipient, Categories: categories, Level: level,
 			ByGuardian: c.By == "guardian", Policy: c.Policy,

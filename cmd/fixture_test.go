@@ -12,7 +12,7 @@ import (
 func runTestCommand(t *testing.T, asJSON bool, paths ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = runTests(&o, &e, paths, asJSON)
+	code = runTests(&o, &e, "minimize test", paths, asJSON)
 	return code, o.String(), e.String()
 }
 

@@ -61,15 +61,15 @@ Exit codes: 0 every fixture passed, 1 a fixture failed, 2 rules or fixtures are 
 	}
 	asJSON := c.Flags().Bool("json", false, "Print the results as one JSON document")
 	c.RunE = func(c *cobra.Command, paths []string) error {
-		return exitWith(c, runTests(c.OutOrStdout(), c.ErrOrStderr(), paths, *asJSON))
+		return exitWith(c, runTests(c.OutOrStdout(), c.ErrOrStderr(), once(c.CommandPath()), paths, *asJSON))
 	}
 	return c
 }
 
-// runTests runs all fixtures and returns the exit code.
-func runTests(out, errs io.Writer, paths []string, asJSON bool) int {
+// runTests runs all fixtures and returns the exit code. command is how it was called.
+func runTests(out, errs io.Writer, command string, paths []string, asJSON bool) int {
 	if len(paths) == 0 {
-		fmt.Fprintln(errs, "Name files of fixtures, or a folder with *.fixtures.yaml in it: minimize test rules")
+		fmt.Fprintln(errs, "Name files of fixtures, or a folder with *.fixtures.yaml in it:", command, "rules")
 		return testBroken
 	}
 	suites, err := loadSuites(paths)
@@ -86,7 +86,7 @@ func runTests(out, errs io.Writer, paths []string, asJSON bool) int {
 	if asJSON {
 		err = printResultsJSON(out, results)
 	} else {
-		printResults(newPainter(out), results, paths)
+		printResults(newPainter(out), results, command, paths)
 	}
 	switch {
 	case err != nil:
@@ -152,7 +152,7 @@ func printResultsJSON(out io.Writer, results []*result) error {
 	return e.Encode(map[string]any{"passed": len(results) - failed, "failed": failed, "fixtures": results})
 }
 
-func printResults(p *painter, results []*result, paths []string) {
+func printResults(p *painter, results []*result, command string, paths []string) {
 	file := ""
 	for _, r := range results {
 		if r.File != file {
@@ -167,7 +167,7 @@ func printResults(p *painter, results []*result, paths []string) {
 		return
 	}
 	fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%d of %d fixtures failed.", failed, len(results))))
-	fmt.Fprintf(p.out, "Either a rule or an expectation is wrong. Mend it and run again: minimize test %s\n", strings.Join(paths, " "))
+	fmt.Fprintf(p.out, "Either a rule or an expectation is wrong. Mend it and run again: %s %s\n", command, strings.Join(paths, " "))
 }
 
 // mostDifferences is how many places of one body are shown: those that differ tell more than the body around them.

@@ -26,7 +26,7 @@ func TestExamplesLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("CLIENTS_CA", ca)
-	t.Setenv("CONSENT_DSN", "postgres://minimize@db.internal/minimize") // nobody asks it: validating opens nothing
+	t.Setenv("MINIMIZE_CONSENT_DSN", "postgres://minimize@db.internal/minimize") // nobody asks it: validating opens nothing
 	found := 0
 	err = filepath.WalkDir("../caddyfile-examples", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(entry.Name(), "Caddyfile") {

@@ -65,7 +65,7 @@ var buyers = []struct {
 	{said: says(gives("written")), support: called, strangers: masked},
 	{said: says(gives("general")), support: masked, strangers: masked},
 	{said: says(gives("bundled")), support: masked, strangers: masked},
-	{said: says(gives("explicit", expires(-time.Hour))), support: masked, strangers: masked},
+	{said: says(gives("explicit", expires(-time.Hour), lastYear)), support: masked, strangers: masked},
 	{said: says(gives("explicit", expires(time.Hour))), support: called, strangers: masked},
 	{said: says(gives("explicit"), event(consentstore.Withdraw)), support: masked, strangers: masked},
 	{said: says(gives("explicit"), event(consentstore.Withdraw), gives("explicit")), support: called, strangers: masked},
@@ -110,8 +110,9 @@ func event(what consentstore.Event) consentstore.Entry {
 func expires(in time.Duration) saying {
 	return func(e *consentstore.Entry) { e.Expires = time.Now().Add(in) }
 }
-func purpose(name string) saying   { return func(e *consentstore.Entry) { e.Purpose = name } }
-func recipient(name string) saying { return func(e *consentstore.Entry) { e.Recipient = name } }
+func lastYear(e *consentstore.Entry) { e.At = time.Now().AddDate(-1, 0, 0) }
+func purpose(name string) saying     { return func(e *consentstore.Entry) { e.Purpose = name } }
+func recipient(name string) saying   { return func(e *consentstore.Entry) { e.Recipient = name } }
 func of(c rules.Category) saying {
 	return func(e *consentstore.Entry) { e.Categories = []rules.Category{c} }
 }

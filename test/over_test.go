@@ -15,7 +15,7 @@ import (
 
 const overRules = `minimize: 1
 operations: [GET /api/**]
-roles: [support]
+roles: [support, dpo]
 purposes: [after_sales]
 records:
   - {at: /orders/*, subject: /buyer}
