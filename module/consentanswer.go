@@ -50,6 +50,7 @@ var (
 	errNothing     = &apiError{http.StatusBadRequest, "the profile says nothing: it replaces the one before, so say what holds"}
 	errGuardian    = &apiError{http.StatusConflict, "a guardian gave this consent: it has to be withdrawn before somebody else gives one"}
 	errDeleted     = &apiError{http.StatusConflict, "the data subject is deleted, which is for good"}
+	errTooMany     = &apiError{http.StatusConflict, "there are too many records of this data subject: withdraw or object to what is there"}
 	errConflict    = &apiError{http.StatusConflict, "this contradicts what is stored"}
 	errUnavailable = &apiError{http.StatusServiceUnavailable, "the consent store cannot answer now; repeat the request, which does no harm"}
 )
@@ -94,6 +95,8 @@ func (c *call) fail(w http.ResponseWriter, err error) error {
 		refusal = &apiError{http.StatusBadRequest, wrong.Why} // which field it is and why, never the value
 	case errors.Is(err, consentstore.ErrGuardian):
 		refusal = errGuardian
+	case errors.Is(err, consentstore.ErrTooMany):
+		refusal = errTooMany
 	case errors.Is(err, consentstore.ErrConflict):
 		refusal = errConflict
 	default:

@@ -16,45 +16,30 @@ import (
 // again; this one is judged as objected in any case.
 const gpcPatience = 500 * time.Millisecond
 
-// maxObjections bounds the memory for whose objections are stored already.
-const maxObjections = 100_000
-
-// objections remembers whose Sec-GPC is recorded, so that not each of their requests asks the store.
+// objections are those that are being stored, each by one request.
 type objections struct {
 	mu    sync.Mutex
-	known map[string]bool // true: they are stored; false: they are being stored
+	under map[string]bool
 }
 
-func (o *objections) stored(key string) bool {
+// claim reports whether nobody is storing these objections yet.
+func (o *objections) claim(key string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.known[key]
+	if o.under[key] {
+		return false
+	}
+	if o.under == nil {
+		o.under = make(map[string]bool)
+	}
+	o.under[key] = true
+	return true
 }
 
-// claim reports whether these objections are stored, or else whether the caller is to store them.
-func (o *objections) claim(key string) (stored, mine bool) {
+func (o *objections) release(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	stored, known := o.known[key]
-	if known {
-		return stored, false
-	}
-	if o.known == nil || len(o.known) >= maxObjections {
-		o.known = make(map[string]bool)
-	}
-	o.known[key] = false
-	return false, true
-}
-
-// settle notes what became of a claim.
-func (o *objections) settle(key string, stored bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if stored {
-		o.known[key] = true
-	} else {
-		delete(o.known, key)
-	}
+	delete(o.under, key)
 }
 
 // prefersPrivacy reports whether a request carries the signal of https://www.w3.org/TR/gpc/: one field with the value 1.
@@ -76,46 +61,39 @@ func (m *message) object(r *http.Request) {
 	if shared == nil || len(purposes) == 0 {
 		return
 	}
-	key := caller + "\x00" + strings.Join(purposes, "\x00")
-	if !shared.Fresh() {
-		if !shared.objections.stored(key) { // nothing is claimed, so that the next request tries again
-			m.h.metrics.gpcFailures.Inc()
-		}
-		return
-	}
-	if m.hasObjected(purposes) {
-		return
-	}
-	stored, mine := shared.objections.claim(key)
-	if mine {
-		stored = m.storeObjections(r, shared, key, purposes)
-	}
-	if stored { // from here on the store knows best: whoever consents afterwards has said so
+	if m.signaled(purposes) || m.storeObjections(r, shared, purposes) {
+		// From here on the store knows best: whoever consents afterwards has said so.
 		m.disclosure.Objected = nil
 	}
 }
 
+// signaled reports whether the store knows of a Sec-GPC of the caller for each purpose. What it does not know any more,
+// because an older copy was put back, is stored again.
+func (m *message) signaled(purposes []string) bool {
+	var found [1]*rules.Person
+	m.disclosure.People.Find(found[:], [][]byte{[]byte(m.disclosure.Caller.ID)})
+	return found[0] != nil && !slices.ContainsFunc(purposes, func(p string) bool { return !slices.Contains(found[0].Signaled, p) })
+}
+
 // storeObjections stores what the caller objects to, and reports whether that is done.
-func (m *message) storeObjections(r *http.Request, shared *consents, key string, purposes []string) bool {
+func (m *message) storeObjections(r *http.Request, shared *consents, purposes []string) bool {
+	if !shared.Fresh() { // the next request tries again
+		m.h.metrics.gpcFailures.Inc()
+		return false
+	}
+	key := m.disclosure.Caller.ID + "\x00" + strings.Join(purposes, "\x00")
+	if !shared.objections.claim(key) {
+		return false
+	}
+	defer shared.objections.release(key)
 	// Not the request's own context: whoever leaves early still objected.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), gpcPatience)
 	defer cancel()
 	err := m.recordObjections(ctx, shared, purposes)
-	if shared.objections.settle(key, err == nil); err != nil {
+	if err != nil {
 		m.h.metrics.gpcFailures.Inc()
 	}
 	return err == nil
-}
-
-// hasObjected reports whether the caller's objections are known to stand.
-func (m *message) hasObjected(purposes []string) bool {
-	var found [1]*rules.Person
-	m.disclosure.People.Find(found[:], [][]byte{[]byte(m.disclosure.Caller.ID)})
-	return found[0] != nil && !slices.ContainsFunc(purposes, func(purpose string) bool {
-		return !slices.ContainsFunc(found[0].Consents, func(c rules.Consent) bool {
-			return c.Purpose == purpose && c.Recipient == "" && !c.Objected.IsZero()
-		})
-	})
 }
 
 // recordObjections stores an objection to each purpose that no Sec-GPC objected to before: whoever lifted one on purpose

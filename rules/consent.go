@@ -65,6 +65,7 @@ type Person struct {
 	Policy    int       // the newest version that was accepted; 0: none
 	Consents  []Consent
 	Cases     []Case
+	Signaled  []string // purposes that a Sec-GPC header objected to, whatever was said afterwards
 
 	outdated uint32 // atomic; no atomic.Bool, so that a Person may be copied
 }

@@ -168,6 +168,9 @@ func (n *node) fill(s *Subject) {
 		// Who agreed under a version accepted it, also where the consent was withdrawn since.
 		n.person.Policy = max(n.person.Policy, s.Records[i].Policy)
 		n.person.Consents = append(n.person.Consents, s.Records[i].consent())
+		if s.Records[i].Recipient == "" && !s.Records[i].GPCAt.IsZero() {
+			n.person.Signaled = append(n.person.Signaled, s.Records[i].Purpose)
+		}
 	}
 	for i := range s.Cases {
 		n.person.Cases = append(n.person.Cases, rules.Case(s.Cases[i]))

@@ -12,26 +12,22 @@ type people struct {
 	ctx context.Context
 }
 
-// nobody is who cannot be stored: nobody ever said anything under such an id.
-var nobody rules.Person
-
 // Find implements rules.People.
 func (v people) Find(found []*rules.Person, subjects [][]byte) {
 	clear(found)
 	if !v.Fresh() {
 		return
 	}
-	missing := 0
+	hits, missing := 0, 0
 	for i, id := range subjects {
 		if n := v.cache.get(id); n != nil {
 			found[i] = &n.person
-		} else if ValidID(id) {
+			hits++
+		} else if ValidID(id) { // whoever cannot be stored cannot have objected either: nobody can tell
 			missing++
-		} else {
-			found[i] = &nobody
 		}
 	}
-	v.hits.Add(uint64(len(subjects) - missing))
+	v.hits.Add(uint64(hits))
 	if missing > 0 {
 		v.misses.Add(uint64(missing))
 		v.findMissing(found, subjects, missing)
@@ -41,14 +37,14 @@ func (v people) Find(found []*rules.Person, subjects [][]byte) {
 func (v people) findMissing(found []*rules.Person, subjects [][]byte, missing int) {
 	keys := make([]string, 0, missing)
 	for i, id := range subjects {
-		if found[i] == nil {
+		if found[i] == nil && ValidID(id) {
 			keys = append(keys, string(id))
 		}
 	}
 	k := 0
 	nodes := v.read(v.ctx, keys)
 	for i := range found {
-		if found[i] != nil {
+		if found[i] != nil || !ValidID(subjects[i]) {
 			continue
 		}
 		if nodes[k] != nil {

@@ -99,6 +99,9 @@ func (p *plan) entry(e Entry) (news bool, err error) {
 	case e.At.IsZero():
 		e.At = who.now(p.now, e.Purpose)
 	}
+	if own.At.IsZero() && len(who.states) > maxRecords { // what is there can always be withdrawn
+		return false, ErrTooMany
+	}
 	news, err = p.tell(own, e)
 	for _, s := range others {
 		to := e

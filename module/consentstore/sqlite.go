@@ -31,7 +31,10 @@ type sqlite struct {
 	path  string
 	write *sql.DB
 	read  *sql.DB
-	file  os.FileInfo // as it was opened
+	watch *sql.DB     // what changed is never asked behind what somebody wants to know
+	slow  *sql.DB     // long readings, one at a time: histories, exports
+	file  os.FileInfo // as it was opened, and the write-ahead log beside it
+	log   os.FileInfo
 }
 
 var sqliteStatements = newStatements(strings.NewReplacer(
@@ -61,12 +64,15 @@ func newSQLite(path string) (*sqlite, error) {
 	if s.write, err = sql.Open("sqlite", dsn+"&_pragma=busy_timeout(100)"); err != nil {
 		return nil, errors.New("opening the consent store: the driver does not take this path")
 	}
-	if s.read, err = sql.Open("sqlite", dsn+"&_pragma=busy_timeout(1000)&_pragma=query_only(1)"); err != nil {
-		return nil, errors.New("opening the consent store: the driver does not take this path")
+	for _, pool := range []**sql.DB{&s.read, &s.watch, &s.slow} {
+		if *pool, err = sql.Open("sqlite", dsn+"&_pragma=busy_timeout(1000)&_pragma=query_only(1)"); err != nil {
+			return nil, errors.New("opening the consent store: the driver does not take this path")
+		}
 	}
-	s.write.SetMaxOpenConns(1)
-	s.read.SetMaxOpenConns(4)
-	s.read.SetMaxIdleConns(4)
+	for pool, conns := range map[*sql.DB]int{s.write: 1, s.watch: 1, s.slow: 1, s.read: 4} {
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns)
+	}
 	return s, nil
 }
 
@@ -283,7 +289,7 @@ func sqliteSeen(ctx context.Context, q sqlReader, known map[string]int, caller s
 
 func (s *sqlite) History(ctx context.Context, subject string) ([]Entry, error) {
 	var entries []Entry
-	err := sqlEach(ctx, s.read, func(rows *sql.Rows) error {
+	err := sqlEach(ctx, s.slow, func(rows *sql.Rows) error {
 		var data []byte
 		if err := rows.Scan(&data); err != nil {
 			return err
@@ -294,13 +300,13 @@ func (s *sqlite) History(ctx context.Context, subject string) ([]Entry, error) {
 }
 
 func (s *sqlite) Imported(ctx context.Context, file string) (line int, err error) {
-	err = s.read.QueryRowContext(ctx, sqliteStatements.imported, file).Scan(&line)
+	err = s.slow.QueryRowContext(ctx, sqliteStatements.imported, file).Scan(&line)
 	return line, s.away("asking where an import ended", err)
 }
 
 func (s *sqlite) Export(ctx context.Context, after string, f func(*Subject) error) error {
 	return export(ctx, s, after, f, func(after string) (subjects []string, err error) {
-		return subjects, s.away("exporting consents", sqlEach(ctx, s.read, func(rows *sql.Rows) error {
+		return subjects, s.away("exporting consents", sqlEach(ctx, s.slow, func(rows *sql.Rows) error {
 			var subject string
 			err := rows.Scan(&subject)
 			subjects = append(subjects, subject)
@@ -310,12 +316,8 @@ func (s *sqlite) Export(ctx context.Context, after string, f func(*Subject) erro
 }
 
 func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, time.Time, error) {
-	// A file that was put in its place is what other processes write now; the old one would never change again.
-	if file, err := os.Stat(s.path); err != nil || !os.SameFile(file, s.file) {
-		return nil, 0, time.Time{}, s.away("reading changes", errReplaced)
-	}
 	var t tail
-	err := sqlEach(ctx, s.read, func(rows *sql.Rows) error {
+	err := sqlEach(ctx, s.watch, func(rows *sql.Rows) error {
 		var now, row int64
 		var keys []byte
 		if err := rows.Scan(&t.seq, &now, &row, &keys); err != nil {
@@ -326,8 +328,22 @@ func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, tim
 	if err != nil {
 		return nil, 0, time.Time{}, s.away("reading changes", err)
 	}
+	if s.replaced() {
+		return nil, 0, time.Time{}, s.away("reading changes", errReplaced)
+	}
 	err = t.gap(after)
 	return t.changes, t.seq, time.Now(), err
+}
+
+// replaced reports whether other files stand where ours did: those are what other processes write now, and ours would never
+// change again. Who puts a backup into the same file takes the log away, which lives as long as we have it open.
+func (s *sqlite) replaced() bool {
+	file, err := os.Stat(s.path)
+	log, logErr := os.Stat(s.path + "-wal")
+	if s.log == nil {
+		s.log = log
+	}
+	return err != nil || logErr != nil || !os.SameFile(file, s.file) || !os.SameFile(log, s.log)
 }
 
 // Wait returns after 50 ms at the latest: no process tells another one of a change of the file, and the next question costs
@@ -341,4 +357,6 @@ func (s *sqlite) Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (s *sqlite) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+func (s *sqlite) Close() error {
+	return errors.Join(s.slow.Close(), s.watch.Close(), s.read.Close(), s.write.Close())
+}

@@ -114,6 +114,13 @@ var ErrGuardian = fmt.Errorf("%w: a guardian gave this consent; withdraw it firs
 // ErrAway is for a database that does not answer, or not as it should. What was to be changed may have been changed or not.
 var ErrAway = errors.New("the database is not available")
 
+// maxRecords is how many records a data subject can have: every change reads all of them while nobody else can change
+// anything.
+const maxRecords = 1000
+
+// ErrTooMany is for a data subject who said something of more purposes and recipients than any rules speak of.
+var ErrTooMany = fmt.Errorf("%w: there are %d records of this data subject already", ErrConflict, maxRecords)
+
 // ErrGap is for changes so old that the store does not remember them: whoever asks has to forget all it knows.
 var ErrGap = errors.New("reading changes: the oldest are forgotten")
 

@@ -542,6 +542,41 @@ func TestReplacedFile(t *testing.T) {
 	expect(t, s, "p", "?")
 }
 
+// TestRestoredFile shows that a backup put into the same file is missed, too: its log is gone, and what this process would
+// write into the old one nobody would ever read.
+func TestRestoredFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "consent.db")
+	s := started(t, opened(t, SQLite, path), SourceOptions{})
+	tell(t, s, gives("p", "ads"))
+	expect(t, s, "p", "g")
+	for _, log := range []string{"-wal", "-shm"} {
+		if err := os.Remove(path + log); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "it is missed", func() bool { return !s.Fresh() })
+	expect(t, s, "p", "?")
+}
+
+// TestTooMany shows that nobody can make everybody else wait with records without end, and can still take back what is there.
+func TestTooMany(t *testing.T) {
+	eachStore(t, func(t *testing.T, open func(testing.TB) Store) {
+		s := open(t)
+		var b Batch
+		for i := range maxRecords {
+			b.Entries = append(b.Entries, gives("p", fmt.Sprint("purpose", i)))
+		}
+		apply(t, s, b)
+		if _, err := s.Apply(t.Context(), say(gives("p", "one more"))); !errors.Is(err, ErrTooMany) || !errors.Is(err, ErrConflict) {
+			t.Errorf("got %v, want that there are too many", err)
+		}
+		if len(apply(t, s, say(says("p", "purpose7", Withdraw), says("p", "purpose8", Object)))) != 1 {
+			t.Error("what is there cannot be withdrawn")
+		}
+		apply(t, s, say(gives("q", "one more")))
+	})
+}
+
 // TestKilledNodeHoldsUpNobody shows that who stalls in the middle of a transaction loses it.
 func TestKilledNodeHoldsUpNobody(t *testing.T) {
 	t.Parallel()
