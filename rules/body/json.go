@@ -43,6 +43,10 @@ type JSON struct {
 	frames [maxDepth + 2]frame
 	learnt names // of every body in this scope
 
+	parameters names // of forms and multipart bodies, as they are meant; zero until there is one
+	boundary   []byte
+	passes     func(mediaType string) bool // which files are not read
+
 	held    []byte // the window: input that was not given to the sink yet
 	out     []byte // the window as it goes out
 	holes   []hole
@@ -66,6 +70,10 @@ type JSON struct {
 
 // run is what a body leaves behind, zero when the next one starts.
 type run struct {
+	syntax  syntax
+	entries int // parameters or parts so far
+	part    part
+
 	state  state
 	depth  int    // open containers
 	pos    int    // where the next token starts
@@ -210,4 +218,5 @@ func (w *JSON) forget() {
 	}
 	w.crowd.forget()
 	w.judge, w.people, w.sink, w.limits, w.run = nil, nil, nil, Limits{}, run{}
+	w.boundary, w.passes = nil, nil
 }

@@ -1,0 +1,267 @@
+package body
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+const (
+	maxMembers = 10_000  // parameters of a form; more are refused, as net/url and PHP do against floods
+	maxMember  = 1 << 20 // bytes of a parameter, or of a part that is read as a text
+)
+
+// syntax is what a rewriter reads.
+type syntax uint8
+
+const (
+	document  syntax = iota // JSON
+	form                    // application/x-www-form-urlencoded
+	multipart               // multipart/form-data
+	single                  // one text
+)
+
+// NewForm returns a rewriter for one form (application/x-www-form-urlencoded, WHATWG URL §5), possibly a used one. Release it
+// when done.
+//
+// To selectors and names a form is an object of texts: `/phone` reaches its parameter phone, and a record at "" has its
+// answers in parameters. What is stripped goes with its name. A parameter without an equals sign has no name: its text is
+// a value, since a body that is no form at all looks like one of these.
+//
+// It is strict where readers differ: bad escapes, NUL and bad UTF-8, control characters, and semicolons, which some take
+// for ampersands. A parameter of more than 1 MiB is refused, because it could not be judged as a whole.
+func NewForm(j *rules.Judge, l Limits, sink Sink) *JSON {
+	w := newMembers(j, l, sink, form)
+	w.enterMembers(w.parameters.root)
+	return w
+}
+
+// newMembers returns a rewriter for what is an object of its parameters or parts.
+func newMembers(j *rules.Judge, l Limits, sink Sink, s syntax) *JSON {
+	w := NewJSON(j, l, sink)
+	w.syntax = s
+	if w.parameters.scope == nil {
+		w.parameters = newNames(w.scope)
+	}
+	return w
+}
+
+// enterMembers enters the object that all of the body is.
+func (w *JSON) enterMembers(f *field) {
+	w.field = f
+	w.parameters.inside(f)
+	w.enter(0, 0, 0, members)
+	w.state = wantMember
+}
+
+// scanForm reads the parameters of the window, up to one that is cut.
+func (w *JSON) scanForm() error {
+	fr := &w.frames[1]
+	for w.pos < len(w.held) {
+		start, end := w.pos, len(w.held)
+		if w.state == wantNext {
+			start++ // behind the ampersand
+		}
+		from := max(start, w.mid)
+		if n := bytes.IndexByte(w.held[from:], '&'); n >= 0 {
+			end = from + n
+		} else if !w.final {
+			w.mid = end
+			return w.long(end - start)
+		}
+		w.mid = 0
+		if err := w.long(end - start); err != nil {
+			return err
+		}
+		if err := w.parameter(fr, start, end); err != nil {
+			return err
+		}
+		w.pos, w.state = end, wantNext
+	}
+	if w.final {
+		w.leave(w.pos)
+	}
+	return nil
+}
+
+// long refuses a member that is too long to be judged as a whole, or for which there is no memory.
+func (w *JSON) long(n int) error {
+	switch {
+	case n > maxMember:
+		return w.unreadable(w.pos, "reading a parameter or a part of more than 1 MiB")
+	case n > maxString && !w.reserve(false):
+		return &rules.Refusal{Reason: rules.Unavailable, Detail: "the memory for held bodies is used up"}
+	}
+	return nil
+}
+
+// parameter attends to the parameter that stands at [start, end) of the window.
+func (w *JSON) parameter(fr *frame, start, end int) error {
+	if err := w.counted(maxMembers); err != nil {
+		return err
+	}
+	fr.comma, fr.first = w.pos, w.state == wantMember
+	pair := w.held[start:end]
+	if i := badParam(pair); i >= 0 {
+		return w.unreadable(start+i, "reading a parameter")
+	}
+	if w.text = unescapePercent(emptied(w.text), pair, true); !readable(w.text) {
+		return w.unreadable(start, "reading a parameter that is not UTF-8")
+	}
+	if len(pair) == 0 {
+		if w.skip == 0 {
+			w.stays(fr)
+		}
+		return nil
+	}
+	name, value, named := bytes.Cut(pair, []byte("="))
+	if !named {
+		name, value = nil, pair
+	}
+	if len(name) > maxName {
+		return w.unreadable(start, "reading a name of more than 64 KiB")
+	}
+	w.text = unescapePercent(emptied(w.text), name, true)
+	// HTML gives the name of the encoding in a field of its own. A reader who believes it would see another text.
+	if string(w.text) == "_charset_" && !strings.EqualFold(string(value), "utf-8") {
+		return w.unreadable(start, "reading a form that is not UTF-8")
+	}
+	k := param
+	if bytes.ContainsAny(value, "%+") {
+		k = escapedParam
+	}
+	w.member(w.text)
+	w.leaf(fr, w.field, end-len(value), end, k)
+	return nil
+}
+
+// counted counts a member.
+func (w *JSON) counted(most int) error {
+	if w.entries++; w.entries > most {
+		return w.unreadable(w.pos, "reading more than "+strconv.Itoa(most)+" parameters or parts")
+	}
+	return nil
+}
+
+// member finds what the rules say of a parameter or part by its name. A name may be more than a name, where somebody sends
+// a document as a form: then what it assigns counts like data in a name.
+func (w *JSON) member(name []byte) {
+	f := w.parameters.member(w.frames[1].node, name, false, &w.stray, nil)
+	if nestingOf(name) != flat {
+		for _, label := range w.scope.Assigned(nil, name) {
+			if f != &w.stray {
+				w.stray = *f
+				f = &w.stray
+			}
+			f.data = append(f.data[:len(f.data):len(f.data)], label.Category)
+		}
+		f.calm = f.calm && len(f.data) == 0
+	}
+	w.field = f
+}
+
+// renameParam writes a parameter's name as a token, and returns where the window goes on.
+func (w *JSON) renameParam(h *hole, at int) int {
+	start := h.comma
+	if start < h.start && w.held[start] == '&' {
+		start++
+	}
+	if start == h.start {
+		return at // it has no name
+	}
+	w.copyTo(at, start)
+	w.text = unescapePercent(emptied(w.text), w.held[start:h.start-1], true)
+	w.edited = h.name.Append(emptied(w.edited), w.text)
+	w.out = appendContent(room(w.out, 2*len(w.edited)), param, w.edited)
+	return h.start - 1
+}
+
+// badParam returns where a parameter stops being one, or -1.
+func badParam(pair []byte) int {
+	for i := 0; i < len(pair); i++ {
+		switch c := pair[i]; {
+		case c == '%' && (i+2 >= len(pair) || unhex(pair[i+1]) < 0 || unhex(pair[i+2]) < 0), c == ';', c < ' ', c == 0x7f:
+			return i
+		}
+	}
+	return -1
+}
+
+// readable reports whether a decoded text is one that every reader sees alike.
+func readable(text []byte) bool { return utf8.Valid(text) && bytes.IndexByte(text, 0) < 0 }
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+// unescapePercent appends a text whose escapes are known to be good. In a form a plus sign is a space.
+func unescapePercent(dst, raw []byte, plus bool) []byte {
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '%':
+			dst = append(dst, byte(unhex(raw[i+1])<<4|unhex(raw[i+2])))
+			i += 2
+		case c == '+' && plus:
+			dst = append(dst, ' ')
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// percentOffset goes on from a place, pos in an escaped text and u in what it says, to where that reaches to.
+func percentOffset(raw []byte, pos, u, to int) (int, int) {
+	for ; u < to; u++ {
+		if raw[pos] == '%' {
+			pos += 2
+		}
+		pos++
+	}
+	return pos, u
+}
+
+// dialed is a text as detectors see it. Who writes a telephone number into a URL by hand means its plus sign, though a
+// reader sees a space there.
+func (w *JSON) dialed(h *hole, s []byte) []byte {
+	if h.kind != escapedParam {
+		return s
+	}
+	raw, u, changed := w.held[h.start:h.end], 0, false
+	for i := 0; i < len(raw); i, u = i+1, u+1 {
+		if raw[i] == '%' {
+			i += 2
+		} else if raw[i] == '+' && i+1 < len(raw) && raw[i+1]-'0' <= 9 && (u == 0 || s[u-1]-'0' > 9) {
+			if !changed {
+				w.spare = append(emptied(w.spare), s...)
+				s, changed = w.spare, true
+			}
+			s[u] = '+'
+		}
+	}
+	return s
+}
+
+// nestingIn tells by a look what a value may hold. What is escaped once may be escaped twice.
+func nestingIn(k kind, s []byte) nesting {
+	n := nestingOf(s)
+	if n == flat && k.unquoted() && bytes.IndexByte(s, '%') >= 0 && decoded(string(s)) != string(s) {
+		return nestedQuery
+	}
+	return n
+}
+
+// pathEscape makes a form's escapes those of a path.
+var pathEscape = strings.NewReplacer("+", "%20", "%2F", "/")
+
+// fileNames are written as browsers do (HTML §4.10.22.8), and never with an escape that readers differ about.
+var fileNames = strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A", `\`, "_")
