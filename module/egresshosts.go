@@ -1,0 +1,93 @@
+package minimize
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+func init() {
+	caddy.RegisterModule(EgressHosts{})
+}
+
+// EgressHosts are the upstreams of a recipient: the hosts that its register entry has now, so that they change with the
+// rules and no reload.
+type EgressHosts struct {
+	// Recipient is the entry of the register.
+	Recipient string `json:"recipient,omitempty"`
+
+	// Documents names the rule documents that hold, the same as for the transport.
+	Documents []string `json:"documents,omitempty"`
+
+	app   *App
+	route *route
+}
+
+// CaddyModule returns the Caddy module information.
+func (EgressHosts) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.upstreams.minimize",
+		New: func() caddy.Module { return new(EgressHosts) },
+	}
+}
+
+// Provision compiles the rules that hold the register.
+func (u *EgressHosts) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("minimize")
+	if err != nil {
+		return err
+	}
+	u.app = app.(*App)
+	u.route = &route{documents: u.Documents, api: true, country: true, recipient: u.Recipient}
+	return u.app.add(u.route)
+}
+
+// askedVar is the request's variable with how it came, by recipient.
+const askedVar = "minimize.asked."
+
+// asking is a request as it came: what reverse_proxy sets for the recipient says nothing about the caller.
+type asking struct {
+	header http.Header
+	read   bool // its body was
+}
+
+// GetUpstreams returns where the recipient is reached. Who is registered no more has a place that is never dialled, so that
+// the transport refuses with the reason.
+func (u *EgressHosts) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
+	name := askedVar + u.Recipient
+	if caddyhttp.GetVar(r.Context(), name) == nil {
+		caddyhttp.SetVar(r.Context(), name, &asking{header: r.Header.Clone()})
+	}
+	var upstreams []*reverseproxy.Upstream
+	for _, o := range originsOf(u.app.rules(u.route).enforced.Recipient(u.Recipient)) {
+		upstreams = append(upstreams, &reverseproxy.Upstream{Dial: o.dial})
+	}
+	if len(upstreams) == 0 {
+		upstreams = []*reverseproxy.Upstream{{Dial: "unregistered.invalid:443"}} // RFC 2606 section 2
+	}
+	return upstreams, nil
+}
+
+// dialOf is the address of an origin, with the port that its scheme has by itself.
+func dialOf(scheme, host string) string {
+	u := url.URL{Host: host}
+	port := u.Port()
+	switch {
+	case port != "":
+	case scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*EgressHosts)(nil)
+	_ reverseproxy.UpstreamSource = (*EgressHosts)(nil)
+)
