@@ -153,7 +153,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"mode":      func() error { return oneArg(d, &h.Mode) },
 		"hold":      func() error { return holdArg(d, &h.Hold, &h.HoldAll) },
 		"max_body":  func() error { return sizeArg(d, &h.MaxBody) },
-		"opaque":    func() error { return h.parseOpaque(d) },
+		"opaque":    func() error { return opaqueArgs(d, &h.Opaque) },
 		"subject":   func() error { return oneArg(d, &h.Subject) },
 		"download":  func() error { return noArg(d, &h.Download) },
 		"cache":     func() error { return oneArg(d, &h.Cache) },
@@ -171,14 +171,14 @@ func callerBlock(d *caddyfile.Dispenser, to **Caller) error {
 	return (*to).unmarshal(d)
 }
 
-// parseOpaque reads `opaque text/html image/* "public pages"`.
-func (h *Handler) parseOpaque(d *caddyfile.Dispenser) error {
+// opaqueArgs reads `opaque text/html image/* "public pages"`.
+func opaqueArgs(d *caddyfile.Dispenser, to *[]Opaque) error {
 	args := d.RemainingArgs()
 	last := len(args) - 1
 	if last < 1 || strings.Contains(args[last], "/") && !strings.Contains(args[last], " ") {
 		return d.Err("opaque wants media types and, last, the reason why they may pass unread: `opaque image/* \"product pictures\"`")
 	}
-	h.Opaque = append(h.Opaque, Opaque{Types: args[:last], Reason: args[last]})
+	*to = append(*to, Opaque{Types: args[:last], Reason: args[last]})
 	return nil
 }
 

@@ -56,6 +56,9 @@ type Egress struct {
 	// is found in them.
 	ResponseHeaders []string `json:"response_headers,omitempty"`
 
+	// Opaque lists the recipient's answers that pass unread, each with the reason why they may.
+	Opaque []Opaque `json:"opaque,omitempty"`
+
 	// HTTP is Caddy's own transport, as far as it does not say where requests go: no proxies, no HTTP/3, no other TLS
 	// names than the registered ones.
 	HTTP *reverseproxy.HTTPTransport `json:"http,omitempty"`
@@ -103,6 +106,9 @@ func (t *Egress) Provision(ctx caddy.Context) error {
 	}
 	if t.h.subject != nil && t.h.caller.id == nil {
 		return errors.New("`subject` counts for authenticated callers only: say who they are with `id` in a `caller` block, on an internal site by a constant")
+	}
+	if t.h.media, err = parseOpaque(t.Opaque); err != nil {
+		return err
 	}
 	if t.h.headers, err = newHeaderRules(t.h); err != nil {
 		return err
@@ -213,7 +219,9 @@ func (t *Egress) newParcel(req *http.Request) (*parcel, error) {
 	p.entry = p.rules.enforced.Recipient(t.Recipient)
 	p.origin = originOf(p.entry, req.URL.Host)
 	p.standing = p.rules.enforced.Standing(d)
-	p.judge()
+	if p.judge(); p.judged.People() == nil {
+		p.people = nil // nothing depends on it
+	}
 	if came.read && req.Body != nil {
 		// What was read of the body for another attempt is gone.
 		return nil, errors.New("sending a request again after its body was read")

@@ -27,6 +27,7 @@ func init() {
 //	    mode             enforce|report
 //	    hold             <size>|all
 //	    max_body         <size>
+//	    opaque           <media types...> <reason>
 //	    response_headers <names...>
 //	    ...              any option of reverse_proxy that does not say where to
 //	}
@@ -61,7 +62,7 @@ func parseEgress(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 
 // egressOptions are the options of the directive that are not reverse_proxy's.
 var egressOptions = map[string]bool{
-	"purpose": true, "caller": true, "subject": true, "documents": true, "mode": true, "hold": true, "max_body": true, "response_headers": true,
+	"purpose": true, "caller": true, "subject": true, "documents": true, "mode": true, "hold": true, "max_body": true, "opaque": true, "response_headers": true,
 }
 
 // splitEgress deals the options out to us and to reverse_proxy, each as a block of its own.
@@ -88,7 +89,7 @@ func splitEgress(d *caddyfile.Dispenser) (ours, proxys *caddyfile.Dispenser) {
 func (t *Egress) unmarshal(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive name
 	var purpose Caller
-	err := eachOption(d, nil, map[string]func() error{
+	err := eachOption(d, []string{"opaque"}, map[string]func() error{
 		"purpose":          func() error { return purpose.parsePurpose(d) },
 		"caller":           func() error { return callerBlock(d, &t.Caller) },
 		"subject":          func() error { return oneArg(d, &t.Subject) },
@@ -96,6 +97,7 @@ func (t *Egress) unmarshal(d *caddyfile.Dispenser) error {
 		"mode":             func() error { return oneArg(d, &t.Mode) },
 		"hold":             func() error { return holdArg(d, &t.Hold, &t.HoldAll) },
 		"max_body":         func() error { return sizeArg(d, &t.MaxBody) },
+		"opaque":           func() error { return opaqueArgs(d, &t.Opaque) },
 		"response_headers": func() error { return someArgs(d, &t.ResponseHeaders) },
 	})
 	if err != nil || purpose.Purpose == "" {

@@ -67,9 +67,10 @@ func (p *parcel) judgeURL(head *body.Head) (*url.URL, error) {
 
 func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 	for name, values := range p.req.Header {
+		name = http.CanonicalHeaderKey(name)
 		switch {
 		case p.credential(name):
-			to[name] = slices.Clone(values)
+			to[name] = append(to[name], values...)
 			continue
 		case name == "Signature" || name == "Signature-Input":
 			return &rules.Refusal{Reason: rules.SignedBody, Detail: "a signed message (RFC 9421) cannot be minimized"}

@@ -106,7 +106,7 @@ func (m *message) recordResult(res, candidate *result) {
 	m.h.metrics.record(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)
-	if res.refusal != nil {
+	if res.refusal != nil && m.h.app.events != nil {
 		m.emit(res)
 	}
 }
