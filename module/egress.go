@@ -155,6 +155,7 @@ type parcel struct {
 	t        *Egress
 	asked    *http.Request // as it came
 	req      *http.Request // as reverse_proxy sends it
+	again    bool // what was read of its body for another attempt is gone
 	entry    *rules.Recipient
 	origin   *origin
 	people   *witnesses   // nil: no store is configured
@@ -222,11 +223,7 @@ func (t *Egress) newParcel(req *http.Request) (*parcel, error) {
 	if p.judge(); p.judged.People() == nil {
 		p.people = nil // nothing depends on it
 	}
-	if came.read && req.Body != nil {
-		// What was read of the body for another attempt is gone.
-		return nil, errors.New("sending a request again after its body was read")
-	}
-	came.read = true
+	p.again, came.read = came.read && req.Body != nil, true
 	return p, nil
 }
 
@@ -261,6 +258,8 @@ func (p *parcel) forbidden() *rules.Refusal {
 		return &rules.Refusal{Reason: lacks, Detail: lacking}
 	case p.origin == nil:
 		return &rules.Refusal{Reason: rules.RecipientUnknown, Detail: "the recipient is not registered at this host"}
+	case p.again:
+		return &rules.Refusal{Reason: rules.Unavailable, Detail: "the recipient could not be reached, and the body cannot be sent a second time"}
 	}
 	return nil
 }

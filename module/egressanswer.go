@@ -83,8 +83,9 @@ func (p *parcel) answer(res *http.Response, release func()) *http.Response {
 		a.writer.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the recipient redirects to a host that is not registered"})
 		a.writer.status = res.StatusCode
 		a.end()
+	} else if a.writer.WriteHeader(res.StatusCode); a.writer.refusal != nil {
+		a.end()
 	} else {
-		a.writer.WriteHeader(res.StatusCode)
 		a.pump(func() bool { return a.made.status != 0 })
 	}
 	if a.writer.refusal != nil && !a.writer.sent {
