@@ -2,11 +2,13 @@ package body
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/detect"
 )
 
 const (
@@ -230,12 +232,9 @@ func percentOffset(raw []byte, pos, u, to int) (int, int) {
 	return pos, u
 }
 
-// dialed is a text as detectors see it. Who writes a telephone number into a URL by hand means its plus sign, though a
-// reader sees a space there.
-func (w *JSON) dialed(h *hole, s []byte) []byte {
-	if h.kind != escapedParam {
-		return s
-	}
+// dial appends the hits, to those from index from on, of a text in which plus signs before digits are none of a form's
+// spaces: who writes a telephone number into a URL by hand means its plus sign, though a reader sees a space there.
+func (w *JSON) dial(h *hole, s []byte, from int, c detect.Context) {
 	raw, u, changed := w.held[h.start:h.end], 0, false
 	for i := 0; i < len(raw); i, u = i+1, u+1 {
 		if raw[i] == '%' {
@@ -243,12 +242,23 @@ func (w *JSON) dialed(h *hole, s []byte) []byte {
 		} else if raw[i] == '+' && i+1 < len(raw) && raw[i+1]-'0' <= 9 && (u == 0 || s[u-1]-'0' > 9) {
 			if !changed {
 				w.spare = append(emptied(w.spare), s...)
-				s, changed = w.spare, true
+				changed = true
 			}
-			s[u] = '+'
+			w.spare[u] = '+'
 		}
 	}
-	return s
+	if !changed {
+		return
+	}
+	for _, hit := range w.scope.Detect(nil, w.spare, c) {
+		at := from
+		for at < len(w.hits) && w.hits[at].End <= hit.Start {
+			at++
+		}
+		if at == len(w.hits) || hit.End <= w.hits[at].Start {
+			w.hits = slices.Insert(w.hits, at, hit)
+		}
+	}
 }
 
 // nestingIn tells by a look what a value may hold. What is escaped once may be escaped twice.

@@ -112,7 +112,9 @@ func (h *Head) run(around, value string, scan func(w *JSON)) (out string, stays 
 	if !isSpace(value[0]) {
 		out = strings.TrimLeft(out, " \t") // it stood behind what is gone
 	}
-	return out, w.frames[1].sure || w.emitted[1], nil
+	const between = " \t,;"
+	empty := strings.Trim(out, between) == "" && strings.Trim(value, between) != ""
+	return out, w.emitted[1] || w.frames[1].sure && !empty, nil
 }
 
 // nowhere is an object of this name that no selector reaches.
@@ -143,6 +145,8 @@ func (w *JSON) pieces(separator byte, attend func(start, end int)) {
 		start := blankEnd(w.held[:end], at)
 		if last := start + len(bytes.TrimRight(w.held[start:end], " \t")); last > start {
 			attend(start, last)
+		} else if w.skip == 0 {
+			w.stays(fr)
 		}
 		if end == len(w.held) {
 			return

@@ -284,8 +284,10 @@ func (w *JSON) endPart(end int) {
 			h.tail = int32(end - h.end)
 		}
 	}
-	if began < 0 && len(w.holes) > 0 && w.holes[0].kind == gone && w.holes[0].end != open {
-		w.holes[0].tail = int32(end - w.holes[0].end)
+	if began < 0 && len(w.holes) > 0 {
+		if h := &w.holes[0]; h.kind == gone && h.depth == 1 && h.end != open {
+			h.tail = int32(end - h.end)
+		}
 	}
 	w.pos, w.state = end, wantNext
 	w.part = part{phase: atPart}
