@@ -151,18 +151,17 @@ func (w *JSON) counted(most int) error {
 // member finds what the rules say of a parameter or part by its name. A name may be more than a name, where somebody sends
 // a document as a form: then what it assigns counts like data in a name.
 func (w *JSON) member(name []byte) {
-	f := w.parameters.member(w.frames[1].node, name, false, &w.stray, nil)
-	if nestingOf(name) != flat {
-		for _, label := range w.scope.Assigned(nil, name) {
-			if f != &w.stray {
-				w.stray = *f
-				f = &w.stray
-			}
-			f.data = append(f.data[:len(f.data):len(f.data)], label.Category)
-		}
-		f.calm = f.calm && len(f.data) == 0
+	in := w.frames[1].node
+	if nestingOf(name) == flat {
+		w.field = w.parameters.member(in, name, false, &w.stray, nil)
+		return
 	}
-	w.field = f
+	w.field = &w.stray
+	w.parameters.stranger(in, name, w.field)
+	for _, label := range w.scope.Assigned(nil, name) {
+		w.field.data = append(w.field.data, label.Category)
+	}
+	w.field.calm = w.field.calm && len(w.field.data) == 0
 }
 
 // renameParam writes a parameter's name as a token, and returns where the window goes on.
@@ -270,8 +269,11 @@ func nestingIn(k kind, s []byte) nesting {
 	return n
 }
 
-// pathEscape makes a form's escapes those of a path.
-var pathEscape = strings.NewReplacer("+", "%20", "%2F", "/")
+// These make a form's escapes those of a cookie or of a path, where a parameter of its own may stand (RFC 3986 §3.3).
+var (
+	cookieEscape = strings.NewReplacer("+", "%20", "%2F", "/")
+	pathEscape   = strings.NewReplacer("+", "%20", "%3B", ";", "%3D", "=")
+)
 
 // fileNames are written as browsers do (HTML §4.10.22.8), and never with an escape that readers differ about.
 var fileNames = strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A", `\`, "_")

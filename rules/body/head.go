@@ -45,7 +45,9 @@ func (h *Head) Path(escaped string) (string, error) {
 	if badParam(plain) >= 0 || !readable(unescapePercent(nil, plain, false)) {
 		return "", &rules.Refusal{Reason: rules.Unreadable, Detail: "reading a path"}
 	}
-	out, _, err := h.run("", escaped, func(w *JSON) { w.lone("", 0, len(w.held), path) })
+	out, _, err := h.run("", escaped, func(w *JSON) {
+		w.pieces('/', func(start, end int) { w.lone("", start, end, path) })
+	})
 	return out, err
 }
 

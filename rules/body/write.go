@@ -113,7 +113,9 @@ func appendContent(dst []byte, k kind, text []byte) []byte {
 	switch k {
 	case param, escapedParam:
 		return append(dst, url.QueryEscape(string(text))...)
-	case encoded, path:
+	case encoded:
+		return append(dst, cookieEscape.Replace(url.QueryEscape(string(text)))...)
+	case path:
 		return append(dst, pathEscape.Replace(url.QueryEscape(string(text)))...)
 	case plainText:
 		return append(dst, text...)
