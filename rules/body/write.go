@@ -12,13 +12,6 @@ const zeroUUID = "00000000-0000-0000-0000-000000000000"
 
 // write writes what is left of a hole's value, and returns where the window goes on; at is up to where it was copied.
 func (w *JSON) write(h *hole, at, limit int) int {
-	if h.kind == plainText && w.syntax == multipart {
-		return w.writePart(h, at)
-	}
-	return w.writeValue(h, at, limit)
-}
-
-func (w *JSON) writeValue(h *hole, at, limit int) int {
 	if h.action == rules.Keep {
 		if h.edits && h.inside != flat {
 			return w.writeNested(h, at)
@@ -130,8 +123,8 @@ func appendContent(dst []byte, k kind, text []byte) []byte {
 func (w *JSON) writePart(h *hole, at int) int {
 	w.copyTo(at, h.start)
 	from := len(w.out)
-	w.copyTo(w.writeValue(h, h.start, h.end), h.end)
-	if bytes.Contains(w.out[from:], w.boundary) {
+	w.copyTo(w.write(h, h.start, h.end), h.end)
+	if len(w.boundary) > 0 && bytes.Contains(w.out[from:], w.boundary) {
 		w.out = w.out[:from]
 	}
 	return h.end
