@@ -24,7 +24,7 @@ func strictForm(body string) bool {
 			return false
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		if name, _ = url.QueryUnescape(name); name == "_charset_" && !strings.EqualFold(value, "utf-8") {
+		if name, _ = url.QueryUnescape(name); strings.EqualFold(name, "_charset_") && !strings.EqualFold(value, "utf-8") {
 			return strings.Count(pair, "=") == 0
 		}
 	}

@@ -16,6 +16,9 @@ const (
 	maxMember  = 1 << 20 // bytes of a parameter, or of a part that is read as a text
 )
 
+// charsetName is the field in which HTML gives the name of the encoding. A reader who believes it would see another text.
+const charsetName = "_charset_"
+
 // syntax is what a rewriter reads.
 type syntax uint8
 
@@ -127,8 +130,7 @@ func (w *JSON) parameter(fr *frame, start, end int) error {
 		return w.unreadable(start, "reading a name of more than 64 KiB")
 	}
 	w.text = unescapePercent(emptied(w.text), name, true)
-	// HTML gives the name of the encoding in a field of its own. A reader who believes it would see another text.
-	if string(w.text) == "_charset_" && !strings.EqualFold(string(value), "utf-8") {
+	if bytes.EqualFold(w.text, []byte(charsetName)) && !strings.EqualFold(string(value), "utf-8") {
 		return w.unreadable(start, "reading a form that is not UTF-8")
 	}
 	k := param

@@ -28,10 +28,11 @@ const (
 
 // part is how far a multipart body was read.
 type part struct {
-	phase  phase
-	fresh  bool // nothing of a JSON part was read
-	empty  bool // it is of a file that nobody chose, so nothing may stand in it
-	sought int  // up to where the window was searched for a boundary
+	phase   phase
+	fresh   bool // nothing of a JSON part was read
+	empty   bool // it is of a file that nobody chose, so nothing may stand in it
+	charset bool // it names the encoding of all texts
+	sought  int  // up to where the window was searched for a boundary
 }
 
 // unreadPart refuses a body for a file in it.
@@ -169,7 +170,9 @@ func (w *JSON) beginPart(start, end int) error {
 	fr.comma, fr.first = w.pos, w.entries == 1
 	w.pos = head.end + 2
 	w.part.sought, w.part.fresh = w.pos, true
-	w.member(w.held[head.name[0]:head.name[1]])
+	name := w.held[head.name[0]:head.name[1]]
+	w.part.charset = bytes.EqualFold(name, []byte(charsetName))
+	w.member(name)
 	if head.file {
 		w.fileName(fr, head.fileName[0], head.fileName[1])
 	}
@@ -252,7 +255,7 @@ func (w *JSON) partText(end int, ended bool) error {
 	if w.part.empty && end > w.pos {
 		return unreadPart
 	}
-	if !readable(w.held[w.pos:end]) {
+	if text := w.held[w.pos:end]; !readable(text) || w.part.charset && !bytes.EqualFold(text, []byte("utf-8")) {
 		return w.unreadable(w.pos, "reading a part that is not UTF-8")
 	}
 	w.leaf(&w.frames[1], w.field, w.pos, end, plainText)

@@ -77,6 +77,7 @@ func TestParts(t *testing.T) {
 		{"a JSON part's inside by its name", "blank", parts(filePart("phone", "j", "application/json", `{"a":1}`), o), parts(filePart("phone", "j", "application/json", `{}`), o)},
 		{"a form part", "reader", parts("Content-Disposition: form-data; name=f\nContent-Type: application/x-www-form-urlencoded\n\nimei=1&x=2"), parts("Content-Disposition: form-data; name=f\nContent-Type: application/x-www-form-urlencoded\n\nx=2")},
 		{"a file's name", "reader", parts(filePart("x", "13800138000.png", "image/png", "?"), o), parts(filePart("x", "138****8000.png", "image/png", "?"), o)},
+		{"an encoding", "reader", parts(part1("_charset_", "UTF-8"), o), same},
 		{"no file was chosen", "reader", parts(filePart("x", "", "application/octet-stream", ""), o), same},
 		{"a file's name of a file that goes", "reader", parts(filePart("imei", "13800138000.png", "image/png", "?"), o), parts(o)},
 		{"names of files in a row", "reader", parts(filePart("x", "13800138000.png", "image/png", "?"), imei, filePart("imei", "13800138001", "image/png", "?"), filePart("z", "13800138002", "application/json", "{\"imei\":1}")),
@@ -149,6 +150,7 @@ func TestPartsStrict(t *testing.T) {
 		"base64":                    parts("Content-Transfer-Encoding: base64\n" + part1("a", "aW1laQ==")),
 		"quoted-printable":          parts("Content-Transfer-Encoding: quoted-printable\n" + part1("a", "=31")),
 		"another charset":           parts("Content-Type: text/plain; charset=utf-16\n" + part1("a", "1")),
+		"an encoding for all texts": parts(part1("_charset_", "gbk")),
 		"a parameter of a type":     parts("Content-Type: text/plain; phone=1\n" + part1("a", "1")),
 		"parts within":              parts("Content-Type: multipart/mixed; boundary=c\n" + part1("a", "--c--")),
 		"long headers":              parts("Content-Type: text/plain; x=" + long + "\n" + part1("a", "1")),
@@ -214,6 +216,25 @@ func TestPartsBlocked(t *testing.T) {
 	got, report, err := partsOf(t, judgeFor(s, "blocked"), Limits{}, "b", in, 9)
 	if want := parts(filePart("orders", "x", "application/json", `[{"o":1}]`)); err != nil || got != want || report.Dropped != 1 {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestPartsAllBlank: a body that is blanked as a whole is still one.
+func TestPartsAllBlank(t *testing.T) {
+	s := scopeOf(t, `minimize: 1
+roles: [reader]
+purposes: [work]
+fields: [{at: "", is: contact.phone}]
+allow: [{id: r, to: reader, for: work, blank: [contact]}]
+`)
+	for _, hold := range []int{1, 50, 5000} {
+		got, _, err := partsOf(t, judgeFor(s, "reader"), Limits{Hold: hold}, "b", parts(part1("o", "1"), filePart("x", "13800138000", "image/png", "13800138000"), filePart("x", "x", "application/json", "[1]\n")), 7)
+		if err != nil || got != parts() {
+			t.Errorf("hold %d: %q, %v", hold, got, err)
+		}
+		if got, _, err := formOf(judgeFor(s, "reader"), Limits{Hold: hold}, "a=1&b=13800138000&&c", 2); err != nil || got != "" {
+			t.Errorf("hold %d: %q, %v", hold, got, err)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func (w *JSON) write(h *hole, at, limit int) int {
 func (w *JSON) appendBlank(dst []byte, h *hole) []byte {
 	switch {
 	case h.kind == members && w.syntax == multipart:
-		return append(append(append(dst, "--"...), w.boundary...), "--\r\n"...)
+		return append(append(dst, w.boundary...), "--"...) // no parts
 	case h.kind.unquoted() && h.action == rules.Blank && h.by != nil && h.by.BlankUUID():
 		return append(dst, zeroUUID...)
 	case h.kind.unquoted(), h.kind == members, h.kind == file:
