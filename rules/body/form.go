@@ -2,17 +2,22 @@ package body
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/detect"
 )
 
 const (
 	maxMembers = 10_000  // parameters of a form; more are refused, as net/url and PHP do against floods
 	maxMember  = 1 << 20 // bytes of a parameter, or of a part that is read as a text
 )
+
+// charsetName is the field in which HTML gives the name of the encoding. A reader who believes it would see another text.
+const charsetName = "_charset_"
 
 // syntax is what a rewriter reads.
 type syntax uint8
@@ -125,8 +130,7 @@ func (w *JSON) parameter(fr *frame, start, end int) error {
 		return w.unreadable(start, "reading a name of more than 64 KiB")
 	}
 	w.text = unescapePercent(emptied(w.text), name, true)
-	// HTML gives the name of the encoding in a field of its own. A reader who believes it would see another text.
-	if string(w.text) == "_charset_" && !strings.EqualFold(string(value), "utf-8") {
+	if bytes.EqualFold(w.text, []byte(charsetName)) && !strings.EqualFold(string(value), "utf-8") {
 		return w.unreadable(start, "reading a form that is not UTF-8")
 	}
 	k := param
@@ -149,18 +153,17 @@ func (w *JSON) counted(most int) error {
 // member finds what the rules say of a parameter or part by its name. A name may be more than a name, where somebody sends
 // a document as a form: then what it assigns counts like data in a name.
 func (w *JSON) member(name []byte) {
-	f := w.parameters.member(w.frames[1].node, name, false, &w.stray, nil)
-	if nestingOf(name) != flat {
-		for _, label := range w.scope.Assigned(nil, name) {
-			if f != &w.stray {
-				w.stray = *f
-				f = &w.stray
-			}
-			f.data = append(f.data[:len(f.data):len(f.data)], label.Category)
-		}
-		f.calm = f.calm && len(f.data) == 0
+	in := w.frames[1].node
+	if nestingOf(name) == flat {
+		w.field = w.parameters.member(in, name, false, &w.stray, nil)
+		return
 	}
-	w.field = f
+	w.field = &w.stray
+	w.parameters.stranger(in, name, w.field)
+	for _, label := range w.scope.Assigned(nil, name) {
+		w.field.data = append(w.field.data, label.Category)
+	}
+	w.field.calm = w.field.calm && len(w.field.data) == 0
 }
 
 // renameParam writes a parameter's name as a token, and returns where the window goes on.
@@ -230,12 +233,9 @@ func percentOffset(raw []byte, pos, u, to int) (int, int) {
 	return pos, u
 }
 
-// dialed is a text as detectors see it. Who writes a telephone number into a URL by hand means its plus sign, though a
-// reader sees a space there.
-func (w *JSON) dialed(h *hole, s []byte) []byte {
-	if h.kind != escapedParam {
-		return s
-	}
+// dial appends the hits, to those from index from on, of a text in which plus signs before digits are none of a form's
+// spaces: who writes a telephone number into a URL by hand means its plus sign, though a reader sees a space there.
+func (w *JSON) dial(h *hole, s []byte, from int, c detect.Context) {
 	raw, u, changed := w.held[h.start:h.end], 0, false
 	for i := 0; i < len(raw); i, u = i+1, u+1 {
 		if raw[i] == '%' {
@@ -243,12 +243,23 @@ func (w *JSON) dialed(h *hole, s []byte) []byte {
 		} else if raw[i] == '+' && i+1 < len(raw) && raw[i+1]-'0' <= 9 && (u == 0 || s[u-1]-'0' > 9) {
 			if !changed {
 				w.spare = append(emptied(w.spare), s...)
-				s, changed = w.spare, true
+				changed = true
 			}
-			s[u] = '+'
+			w.spare[u] = '+'
 		}
 	}
-	return s
+	if !changed {
+		return
+	}
+	for _, hit := range w.scope.Detect(nil, w.spare, c) {
+		at := from
+		for at < len(w.hits) && w.hits[at].End <= hit.Start {
+			at++
+		}
+		if at == len(w.hits) || hit.End <= w.hits[at].Start {
+			w.hits = slices.Insert(w.hits, at, hit)
+		}
+	}
 }
 
 // nestingIn tells by a look what a value may hold. What is escaped once may be escaped twice.
@@ -260,8 +271,11 @@ func nestingIn(k kind, s []byte) nesting {
 	return n
 }
 
-// pathEscape makes a form's escapes those of a path.
-var pathEscape = strings.NewReplacer("+", "%20", "%2F", "/")
+// These make a form's escapes those of a cookie or of a path, where a parameter of its own may stand (RFC 3986 §3.3).
+var (
+	cookieEscape = strings.NewReplacer("+", "%20", "%2F", "/")
+	pathEscape   = strings.NewReplacer("+", "%20", "%3B", ";", "%3D", "=")
+)
 
 // fileNames are written as browsers do (HTML §4.10.22.8), and never with an escape that readers differ about.
 var fileNames = strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A", `\`, "_")

@@ -23,7 +23,11 @@ func (h *Head) forwarded(value string) (string, bool, error) {
 			elements = append(elements, strings.Join(pairs, ";"))
 		}
 	}
-	return strings.TrimLeft(strings.Join(elements, ","), " \t"), len(elements) > 0, nil
+	out := strings.Join(elements, ",")
+	if !strings.HasPrefix(value, " ") {
+		out = strings.TrimLeft(out, " ") // it stood behind what is gone
+	}
+	return out, len(elements) > 0, nil
 }
 
 func (h *Head) forwardedPair(pair string) (string, bool, error) {

@@ -45,7 +45,9 @@ func (h *Head) Path(escaped string) (string, error) {
 	if badParam(plain) >= 0 || !readable(unescapePercent(nil, plain, false)) {
 		return "", &rules.Refusal{Reason: rules.Unreadable, Detail: "reading a path"}
 	}
-	out, _, err := h.run("", escaped, func(w *JSON) { w.lone("", 0, len(w.held), path) })
+	out, _, err := h.run("", escaped, func(w *JSON) {
+		w.pieces('/', func(start, end int) { w.lone("", start, end, path) })
+	})
 	return out, err
 }
 
@@ -112,7 +114,9 @@ func (h *Head) run(around, value string, scan func(w *JSON)) (out string, stays 
 	if !isSpace(value[0]) {
 		out = strings.TrimLeft(out, " \t") // it stood behind what is gone
 	}
-	return out, w.frames[1].sure || w.emitted[1], nil
+	const between = " \t,;"
+	empty := strings.Trim(out, between) == "" && strings.Trim(value, between) != ""
+	return out, w.emitted[1] || w.frames[1].sure && !empty, nil
 }
 
 // nowhere is an object of this name that no selector reaches.
@@ -143,6 +147,8 @@ func (w *JSON) pieces(separator byte, attend func(start, end int)) {
 		start := blankEnd(w.held[:end], at)
 		if last := start + len(bytes.TrimRight(w.held[start:end], " \t")); last > start {
 			attend(start, last)
+		} else if w.skip == 0 {
+			w.stays(fr)
 		}
 		if end == len(w.held) {
 			return

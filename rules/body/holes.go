@@ -47,11 +47,11 @@ type hole struct {
 	hits, hitsEnd   int32
 	words, wordsEnd int32
 	next            int32 // of a container: its first hole behind the container
-	tail            int32 // bytes behind the value that go with it
 	record          int32 // that owns the value
 	starts          int32 // the record that starts here and can be dropped; 0: none
 
 	category rules.CategoryID   // that decided the value
+	tail     uint16             // bytes behind the value that go with it
 	data     []rules.CategoryID // of the name, where it is data itself
 	kind     kind
 	nested   nesting // by its look
@@ -159,6 +159,10 @@ func (w *JSON) splice(n, limit int) (bool, error) {
 				continue
 			}
 			k = h.after(n)
+		}
+		if h.kind == plainText {
+			at = w.writePart(h, at)
+			continue
 		}
 		at = w.write(h, at, limit)
 	}

@@ -23,14 +23,20 @@ const (
 	inJSON
 	inFile // in a part that is not read
 	afterParts
+	pastParts // behind the line of the last boundary
 )
 
 // part is how far a multipart body was read.
 type part struct {
-	phase  phase
-	fresh  bool // nothing of a JSON part was read
-	sought int  // up to where the window was searched for a boundary
+	phase   phase
+	fresh   bool // nothing of a JSON part was read
+	empty   bool // it is of a file that nobody chose, so nothing may stand in it
+	charset bool // it names the encoding of all texts
+	sought  int  // up to where the window was searched for a boundary
 }
+
+// unreadPart refuses a body for a file in it.
+var unreadPart = &rules.Refusal{Reason: rules.MediaType, Detail: "a part is of a type that is not read"}
 
 // NewMultipart returns a rewriter for one multipart/form-data body (RFC 7578), possibly a used one. Release it when done.
 //
@@ -74,7 +80,9 @@ func (w *JSON) scanParts() error {
 		case atPart:
 			more, err = w.partStart()
 		case afterParts:
-			w.epilogue()
+			more = w.lastLine()
+		case pastParts:
+			w.drop(w.pos, len(w.held)-w.pos)
 		default:
 			more, err = w.partInside()
 		}
@@ -107,18 +115,17 @@ func (w *JSON) preamble() (bool, error) {
 	return true, nil
 }
 
-// epilogue drops what stands behind the last boundary, but for the end of its line.
-func (w *JSON) epilogue() {
-	end := w.pos
-	if rest := w.held[w.pos:]; bytes.HasPrefix(rest, []byte(crlf)) {
-		end += 2
-	} else if !w.final && len(rest) < 2 {
-		return
+// lastLine keeps the end of the last boundary's line.
+func (w *JSON) lastLine() bool {
+	rest := w.held[w.pos:]
+	if len(rest) < len(crlf) && !w.final {
+		return false
 	}
-	w.drop(end, len(w.held)-end)
-	if w.final {
-		w.pos = end
+	if bytes.HasPrefix(rest, []byte(crlf)) {
+		w.pos += len(crlf)
 	}
+	w.part.phase = pastParts
+	return true
 }
 
 // partStart reads the boundary at pos and the headers behind it.
@@ -163,7 +170,9 @@ func (w *JSON) beginPart(start, end int) error {
 	fr.comma, fr.first = w.pos, w.entries == 1
 	w.pos = head.end + 2
 	w.part.sought, w.part.fresh = w.pos, true
-	w.member(w.held[head.name[0]:head.name[1]])
+	name := w.held[head.name[0]:head.name[1]]
+	w.part.charset = bytes.EqualFold(name, []byte(charsetName))
+	w.member(name)
 	if head.file {
 		w.fileName(fr, head.fileName[0], head.fileName[1])
 	}
@@ -173,6 +182,8 @@ func (w *JSON) beginPart(start, end int) error {
 		return w.unreadable(start, "reading parts within a part")
 	case isJSON(mediaType):
 		w.part.phase = inJSON
+	case mediaType == "application/octet-stream" && head.file && head.fileName[0] == head.fileName[1]:
+		w.part.phase, w.part.empty = inText, true
 	case mediaType == "", mediaType == "text/plain", mediaType == "application/x-www-form-urlencoded":
 		w.part.phase = inText
 	case w.passes != nil && w.passes(mediaType):
@@ -180,7 +191,7 @@ func (w *JSON) beginPart(start, end int) error {
 		w.enter(w.pos, w.pos, 0, file)
 		w.state = wantNext
 	default:
-		return &rules.Refusal{Reason: rules.MediaType, Detail: "a part is of a type that is not read"}
+		return unreadPart
 	}
 	return nil
 }
@@ -241,7 +252,10 @@ func (w *JSON) partText(end int, ended bool) error {
 	if !ended || end-w.pos > maxMember {
 		return w.long(end - w.pos)
 	}
-	if !readable(w.held[w.pos:end]) {
+	if w.part.empty && end > w.pos {
+		return unreadPart
+	}
+	if text := w.held[w.pos:end]; !readable(text) || w.part.charset && !bytes.EqualFold(text, []byte("utf-8")) {
 		return w.unreadable(w.pos, "reading a part that is not UTF-8")
 	}
 	w.leaf(&w.frames[1], w.field, w.pos, end, plainText)
@@ -269,7 +283,7 @@ func (w *JSON) partJSON(end int, ended bool) error {
 		return err
 	case ended && (w.depth != 1 || w.state != wantEnd || w.pos != end):
 		return w.unreadable(end, "a part is cut off")
-	case w.pos == end && len(bytes.TrimRight(held[max(0, end-stepSize):end], " \t\r\n")) == 0 && end > stepSize:
+	case w.state != inString && w.pos == end && len(bytes.TrimRight(held[max(0, end-stepSize):end], " \t\r\n")) == 0 && end > stepSize:
 		return w.unreadable(end, "reading space of more than 32 KiB")
 	}
 	return nil
@@ -280,12 +294,14 @@ func (w *JSON) endPart(end int) {
 	began := w.frames[1].comma
 	for i := len(w.holes) - 1; i >= 0 && w.holes[i].comma >= began; i-- {
 		h := &w.holes[i]
-		if h.comma == began && h.kind != aside && h.depth == 1 && h.end != open {
-			h.tail = int32(end - h.end)
+		if h.comma == began && h.kind != aside && h.kind != gone && h.depth == 1 && h.end != open {
+			h.tail = uint16(end - h.end) // partJSON takes no more than 32 KiB of space
 		}
 	}
-	if began < 0 && len(w.holes) > 0 && w.holes[0].kind == gone && w.holes[0].end != open {
-		w.holes[0].tail = int32(end - w.holes[0].end)
+	if began < 0 && len(w.holes) > 0 {
+		if h := &w.holes[0]; h.kind == gone && h.depth == 1 && h.end != open {
+			h.tail = uint16(end - h.end)
+		}
 	}
 	w.pos, w.state = end, wantNext
 	w.part = part{phase: atPart}

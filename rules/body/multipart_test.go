@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime"
 	gomultipart "mime/multipart"
 	"strings"
@@ -76,6 +77,8 @@ func TestParts(t *testing.T) {
 		{"a JSON part's inside by its name", "blank", parts(filePart("phone", "j", "application/json", `{"a":1}`), o), parts(filePart("phone", "j", "application/json", `{}`), o)},
 		{"a form part", "reader", parts("Content-Disposition: form-data; name=f\nContent-Type: application/x-www-form-urlencoded\n\nimei=1&x=2"), parts("Content-Disposition: form-data; name=f\nContent-Type: application/x-www-form-urlencoded\n\nx=2")},
 		{"a file's name", "reader", parts(filePart("x", "13800138000.png", "image/png", "?"), o), parts(filePart("x", "138****8000.png", "image/png", "?"), o)},
+		{"an encoding", "reader", parts(part1("_charset_", "UTF-8"), o), same},
+		{"no file was chosen", "reader", parts(filePart("x", "", "application/octet-stream", ""), o), same},
 		{"a file's name of a file that goes", "reader", parts(filePart("imei", "13800138000.png", "image/png", "?"), o), parts(o)},
 		{"names of files in a row", "reader", parts(filePart("x", "13800138000.png", "image/png", "?"), imei, filePart("imei", "13800138001", "image/png", "?"), filePart("z", "13800138002", "application/json", "{\"imei\":1}")),
 			parts(filePart("x", "138****8000.png", "image/png", "?"), filePart("z", "138****8002", "application/json", "{}"))},
@@ -84,6 +87,7 @@ func TestParts(t *testing.T) {
 		{"a file cannot be masked", "reader", parts(filePart("phone", "a.png", "image/png", "?"), o), parts(filePart("phone", "a.png", "image/png", ""), o)},
 		{"what stands around", "reader", "secret 13800138000\r\n\r\n" + parts(o) + "13800138000\r\n--b\r\n", parts(o)},
 		{"what stands behind", "reader", strings.TrimSuffix(parts(o), "\r\n") + "13800138000", strings.TrimSuffix(parts(o), "\r\n")},
+		{"a line behind what stands behind", "reader", strings.TrimSuffix(parts(o), "\r\n") + "x\r\n", strings.TrimSuffix(parts(o), "\r\n")},
 		{"other headers", "reader", parts("X-Phone: 13800138000\nContent-Disposition: form-data; name=o\nContent-Length: 1\nContent-Transfer-Encoding: 8BIT\n\n1"), parts("Content-Disposition: form-data; name=o\nContent-Transfer-Encoding: 8BIT\n\n1")},
 		{"people in a file", "reader", parts(filePart("orders", "o.json", "application/json", `[{"id":"me","phone":"13800138000"},{"phone":"13800138001","id":"you"}]`)), parts(filePart("orders", "o.json", "application/json", `[{"id":"me","phone":"138****8000"},{"phone":"138****8001","id":"you"}]`))},
 	} {
@@ -146,6 +150,7 @@ func TestPartsStrict(t *testing.T) {
 		"base64":                    parts("Content-Transfer-Encoding: base64\n" + part1("a", "aW1laQ==")),
 		"quoted-printable":          parts("Content-Transfer-Encoding: quoted-printable\n" + part1("a", "=31")),
 		"another charset":           parts("Content-Type: text/plain; charset=utf-16\n" + part1("a", "1")),
+		"an encoding for all texts": parts(part1("_charset_", "gbk")),
 		"a parameter of a type":     parts("Content-Type: text/plain; phone=1\n" + part1("a", "1")),
 		"parts within":              parts("Content-Type: multipart/mixed; boundary=c\n" + part1("a", "--c--")),
 		"long headers":              parts("Content-Type: text/plain; x=" + long + "\n" + part1("a", "1")),
@@ -172,6 +177,10 @@ func TestPartsStrict(t *testing.T) {
 		if r := (*rules.Refusal)(nil); !errors.As(err, &r) || r.Reason != rules.MediaType {
 			t.Errorf("%s: %v", mediaType, err)
 		}
+	}
+	_, _, err := partsOf(t, judgeFor(s, "full"), Limits{}, "b", parts(filePart("a", "", "application/octet-stream", "1")), 9)
+	if r := (*rules.Refusal)(nil); !errors.As(err, &r) || r.Reason != rules.MediaType {
+		t.Errorf("a file without a name: %v", err)
 	}
 	for _, boundary := range []string{"", "a ", "a\r\nb", "ä", "a;b", strings.Repeat("b", 71)} {
 		if _, err := NewMultipart(judgeFor(s, "full"), Limits{}, nil, boundary, nil); err == nil {
@@ -210,6 +219,25 @@ func TestPartsBlocked(t *testing.T) {
 	}
 }
 
+// TestPartsAllBlank: a body that is blanked as a whole is still one.
+func TestPartsAllBlank(t *testing.T) {
+	s := scopeOf(t, `minimize: 1
+roles: [reader]
+purposes: [work]
+fields: [{at: "", is: contact.phone}]
+allow: [{id: r, to: reader, for: work, blank: [contact]}]
+`)
+	for _, hold := range []int{1, 50, 5000} {
+		got, _, err := partsOf(t, judgeFor(s, "reader"), Limits{Hold: hold}, "b", parts(part1("o", "1"), filePart("x", "13800138000", "image/png", "13800138000"), filePart("x", "x", "application/json", "[1]\n")), 7)
+		if err != nil || got != parts() {
+			t.Errorf("hold %d: %q, %v", hold, got, err)
+		}
+		if got, _, err := formOf(judgeFor(s, "reader"), Limits{Hold: hold}, "a=1&b=13800138000&&c", 2); err != nil || got != "" {
+			t.Errorf("hold %d: %q, %v", hold, got, err)
+		}
+	}
+}
+
 // TestPartsSigned: what signs a body holds all of its parts.
 func TestPartsSigned(t *testing.T) {
 	s := scopeOf(t, partRules)
@@ -227,6 +255,7 @@ func TestPartsStream(t *testing.T) {
 	for name, p := range map[string][3]string{
 		"a file":           {filePart("x", "x", "image/png", ""), "\x00\xff\r\n--", ""},
 		"a document":       {filePart("x", "x", "application/json", "["), `{"a":"x","n":[1,2.5,null]} , `, "1]"},
+		"a blank string":   {filePart("x", "x", "application/json", `["`), ` `, `"]`},
 		"one long string":  {filePart("x", "x", "application/json", `["`), `some text \u0041 `, `"]`},
 		"a file that goes": {filePart("imei", "x", "image/png", ""), "\x00\xff\r\n--", ""},
 		"JSON that goes":   {filePart("imei", "x", "application/json", "["), `{"a":"x","n":[1,2.5,null]} , `, "1]"},
@@ -280,5 +309,41 @@ func TestPartsReadAlike(t *testing.T) {
 	read, err := gomultipart.NewReader(strings.NewReader(got), params["boundary"]).ReadForm(1 << 20)
 	if err != nil || len(read.Value) != 3 || read.Value["phone"][0] != "138****8000" || read.Value["名"][0] != "值" || read.File["f"][0].Filename != "138****8000.png" {
 		t.Errorf("%v, %+v", err, read)
+	}
+}
+
+// TestPartsInARow puts parts of all sorts behind each other, in windows of all sizes.
+func TestPartsInARow(t *testing.T) {
+	s := scopeOf(t, partRules)
+	seed := rand.Uint64()
+	r := random{rand.New(rand.NewPCG(seed, 4))}
+	long := strings.Repeat("\r\n--\x00", 30)
+	sorts := [][2]string{
+		{part1("o", "D1"), part1("o", "D1")},
+		{part1("imei", "1"), ""},
+		{part1("phone", "13800138000"), part1("phone", "138****8000")},
+		{filePart("x", "a.png", "image/png", long), filePart("x", "a.png", "image/png", long)},
+		{filePart("x", "13800138000", "image/png", long), filePart("x", "138****8000", "image/png", long)},
+		{filePart("imei", "13800138000", "image/png", long), ""},
+		{filePart("phone", "13800138000", "image/png", long), filePart("phone", "138****8000", "image/png", "")},
+		{filePart("j", "13800138000", "application/json", `[{"imei":[1,{"a":2}],"o":3},{"imei":"`+strings.Repeat("x", 100)+"\"}] \n"), filePart("j", "138****8000", "application/json", "[{\"o\":3},{}] \n")},
+		{filePart("imei", "13800138000", "application/json", "[1,[2,\""+strings.Repeat("x", 100)+"\"]] \n"), ""},
+		{filePart("imei", "13800138000", "application/json", "12 \n"), ""},
+		{filePart("phone", "13800138000", "application/json", "\"13800138000\" \n"), filePart("phone", "138****8000", "application/json", "\"138****8000\" \n")},
+	}
+	for range 1500 {
+		var in, want []string
+		for range r.IntN(6) {
+			sort := sorts[r.IntN(len(sorts))]
+			in = append(in, sort[0])
+			if sort[1] != "" {
+				want = append(want, sort[1])
+			}
+		}
+		l, chunk := Limits{Hold: 1 + r.IntN(600)}, 1+r.IntN(pick(r, 5, 500))
+		got, _, err := partsOf(t, judgeFor(s, "reader"), l, "b", parts(in...), chunk)
+		if err != nil || got != parts(want...) {
+			t.Fatalf("seed %d, hold %d, chunks of %d: %q\ngave %q, %v\nwant %q", seed, l.Hold, chunk, parts(in...), got, err, parts(want...))
+		}
 	}
 }

@@ -122,7 +122,10 @@ func (w *JSON) find(h *hole, f *field) {
 			h.nested = nestingIn(h.kind, s)
 		}
 		if detects {
-			w.hits = w.scope.Detect(w.hits, w.dialed(h, s), f.context)
+			w.hits = w.scope.Detect(w.hits, s, f.context)
+			if h.kind == escapedParam {
+				w.dial(h, s, int(h.hits), f.context)
+			}
 			h.hitsEnd = int32(len(w.hits))
 			h.covered = h.hitsEnd == h.hits+1 && w.hits[h.hits].Start == 0 && w.hits[h.hits].End == len(s) && !h.declared() && !h.bare()
 		}

@@ -260,6 +260,7 @@ func (w *JSON) carry(n, limit int) {
 	if w.skip != 0 && w.skipHole < 0 {
 		w.skipHole = len(w.holes)
 		w.mark(gone, 0, open)
+		w.holes[w.skipHole].depth = uint8(w.skip - 1)
 	}
 	if cap(w.held) > 4*windowSize && len(w.held) < windowSize {
 		w.held = append(make([]byte, 0, 2*windowSize), w.held...)

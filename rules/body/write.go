@@ -12,13 +12,6 @@ const zeroUUID = "00000000-0000-0000-0000-000000000000"
 
 // write writes what is left of a hole's value, and returns where the window goes on; at is up to where it was copied.
 func (w *JSON) write(h *hole, at, limit int) int {
-	if h.kind == plainText && w.syntax == multipart {
-		return w.writePart(h, at)
-	}
-	return w.writeValue(h, at, limit)
-}
-
-func (w *JSON) writeValue(h *hole, at, limit int) int {
 	if h.action == rules.Keep {
 		if h.edits && h.inside != flat {
 			return w.writeNested(h, at)
@@ -50,7 +43,7 @@ func (w *JSON) writeValue(h *hole, at, limit int) int {
 func (w *JSON) appendBlank(dst []byte, h *hole) []byte {
 	switch {
 	case h.kind == members && w.syntax == multipart:
-		return append(append(append(dst, "--"...), w.boundary...), "--\r\n"...)
+		return append(append(dst, w.boundary...), "--"...) // no parts
 	case h.kind.unquoted() && h.action == rules.Blank && h.by != nil && h.by.BlankUUID():
 		return append(dst, zeroUUID...)
 	case h.kind.unquoted(), h.kind == members, h.kind == file:
@@ -113,7 +106,9 @@ func appendContent(dst []byte, k kind, text []byte) []byte {
 	switch k {
 	case param, escapedParam:
 		return append(dst, url.QueryEscape(string(text))...)
-	case encoded, path:
+	case encoded:
+		return append(dst, cookieEscape.Replace(url.QueryEscape(string(text)))...)
+	case path:
 		return append(dst, pathEscape.Replace(url.QueryEscape(string(text)))...)
 	case plainText:
 		return append(dst, text...)
@@ -128,8 +123,8 @@ func appendContent(dst []byte, k kind, text []byte) []byte {
 func (w *JSON) writePart(h *hole, at int) int {
 	w.copyTo(at, h.start)
 	from := len(w.out)
-	w.copyTo(w.writeValue(h, h.start, h.end), h.end)
-	if bytes.Contains(w.out[from:], w.boundary) {
+	w.copyTo(w.write(h, h.start, h.end), h.end)
+	if len(w.boundary) > 0 && bytes.Contains(w.out[from:], w.boundary) {
 		w.out = w.out[:from]
 	}
 	return h.end
