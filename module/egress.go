@@ -155,7 +155,7 @@ type parcel struct {
 	t        *Egress
 	asked    *http.Request // as it came
 	req      *http.Request // as reverse_proxy sends it
-	again    bool // what was read of its body for another attempt is gone
+	again    bool          // what was read of its body for another attempt is gone
 	entry    *rules.Recipient
 	origin   *origin
 	people   *witnesses   // nil: no store is configured
@@ -193,6 +193,9 @@ func (t *Egress) RoundTrip(req *http.Request) (*http.Response, error) {
 		release()
 		p.close()
 		return p.refused(refusal), nil
+	}
+	if out.Body == nil {
+		p.sum("")
 	}
 	res, err := t.HTTP.Transport.RoundTrip(out)
 	if err != nil {
@@ -332,7 +335,7 @@ func (p *parcel) close() {
 	}
 }
 
-// sum records what became of a request that was not sent to its end.
+// sum records what became of the request. "" is that it is sent.
 func (p *parcel) sum(outcome string) {
 	if p.body == nil {
 		p.tell(outcome, new(rules.Report))
@@ -343,7 +346,7 @@ func (p *parcel) sum(outcome string) {
 	p.body.tell(outcome)
 }
 
-// tell records what became of the request, once. "" is that it was sent.
+// tell records it, once, with the report of the body.
 func (p *parcel) tell(outcome string, ofBody *rules.Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -448,3 +448,61 @@ type endlessly string
 func (e endlessly) Read(p []byte) (int, error) {
 	return copy(p, strings.Repeat(string(e), len(p)/len(e)+1)[:len(p)/len(e)*len(e)]), nil
 }
+
+// TestEgressFinally: the request is judged as it is finally sent, with what the configuration adds to it, and what tells us who
+// asks is not sent.
+func TestEgressFinally(t *testing.T) {
+	r := newRecorder(t)
+	g := egress(t, r, inContract+"\ncredentials: [Authorization]\nundeclared: strip", nothing, `minimize_egress ads {
+	purpose {header.Purpose} of advertising
+	caller {
+		id {header.X-Id}
+		trust 127.0.0.1
+	}
+	header_up Authorization "Bearer partner"
+	header_up X-Phone {http.request.header.Tel}
+	rewrite /v1{uri}&imei=490154203237518
+}`)
+	a := g.send("POST", "/a?state=paid", "imei=490154203237518", "Content-Type: application/x-www-form-urlencoded", "Purpose: advertising", "X-Id: u1", "Tel: 13800138000")
+	if a.status != http.StatusOK {
+		t.Fatalf("got %d %s", a.status, a.body)
+	}
+	req, body := r.last(t)
+	if req.URL.Path != "/v1/a" || req.Header.Get("Authorization") != "Bearer partner" || body != "" || req.ContentLength != 0 || len(req.TransferEncoding) > 0 {
+		t.Errorf("the recipient got %s %v %q", req.URL, req.Header, body)
+	}
+	for _, secret := range []string{someIMEI, somePhone, "u1", "Purpose"} {
+		if strings.Contains(r.all(), secret) {
+			t.Errorf("the recipient received %s in %s", secret, r.all())
+		}
+	}
+}
+
+// TestEgressAbroad: a transfer that is missing or has ended is 451; what is open may go.
+func TestEgressAbroad(t *testing.T) {
+	fastPolls(t)
+	r := newRecorder(t)
+	home := func(entry string) string {
+		return "home: CN\n" + partnerRules("http://"+r.addr, inContract+"\ncountry: US\n"+entry, everything)
+	}
+	g := prepare(t)
+	g.write("rules/shop.yaml", strings.Replace(home("denied: block"), "home: CN\nminimize: 1", "minimize: 1\nhome: CN", 1))
+	if err := g.load("", "", toAds); err != nil {
+		t.Fatal(err)
+	}
+	g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType).refused(t, http.StatusUnavailableForLegalReasons, "country")
+	if a := g.send("POST", "/", `{"state":"paid"}`, jsonType); a.status != http.StatusOK || strings.Contains(r.all(), "imei") {
+		t.Errorf("what is nobody's got %d %s", a.status, a.body)
+	}
+	ends := time.Now().Add(1500 * time.Millisecond)
+	g.write("rules/shop.yaml", strings.Replace(home("transfer: {mechanism: standard_contract, assessment: PIA, until: "+ends.UTC().Format(time.RFC3339Nano)+"}"), "home: CN\nminimize: 1", "minimize: 1\nhome: CN", 1))
+	eventually(t, func() bool {
+		return g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType).status == http.StatusOK
+	})
+	time.Sleep(time.Until(ends))
+	before := r.all()
+	g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType).refused(t, http.StatusUnavailableForLegalReasons, "transfer")
+	if r.all() != before {
+		t.Error("something was sent after the transfer ended")
+	}
+}

@@ -72,12 +72,9 @@ func (p *parcel) answer(res *http.Response, release func()) *http.Response {
 	m := p.collected()
 	a.writer = newWriter(m, &a.made, p.req.Method, context.CancelFunc(release))
 	a.writer.header = res.Header
-	switch refusal, sent := p.cutOff(); {
-	case refusal != nil: // the recipient answered before the request was refused
-		a.Close()
+	if refusal := p.cutOff(); refusal != nil { // the recipient answered before it had the whole request
+		a.abandon()
 		return p.refused(refusal)
-	case !sent:
-		p.close() // an answer to less than the whole request is an answer, but nothing more of it is sent
 	}
 	if !p.staysHome(res) {
 		a.writer.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the recipient redirects to a host that is not registered"})
@@ -111,15 +108,13 @@ func (p *parcel) collected() *message {
 	return &m
 }
 
-// cutOff reports why the request was cut off, and whether all of it was sent.
-func (p *parcel) cutOff() (refusal *rules.Refusal, sent bool) {
+// cutOff returns why the request was cut off; nil: it was not, so far.
+func (p *parcel) cutOff() *rules.Refusal {
 	if p.body == nil {
-		return nil, true
+		return nil
 	}
-	p.body.mu.Lock()
-	defer p.body.mu.Unlock()
-	refusal, _ = errors.AsType[*rules.Refusal](p.body.err)
-	return refusal, p.body.done && len(p.body.out) == 0
+	refusal, _ := errors.AsType[*rules.Refusal](p.body.failure())
+	return refusal
 }
 
 // staysHome reports whether a redirect leads to where the recipient is registered, or to a path.
@@ -188,6 +183,8 @@ var errCutOff = errors.New("the recipient's answer was cut off")
 func (a *incoming) Read(q []byte) (int, error) {
 	a.pump(func() bool { return a.made.buffer.Len() > 0 })
 	switch {
+	case a.p.cutOff() != nil: // what it answers is an answer to a part
+		return 0, errCutOff
 	case a.made.buffer.Len() > 0:
 		return a.made.buffer.Read(q)
 	case a.err != nil:
@@ -202,12 +199,24 @@ func (a *incoming) Close() error {
 		a.writer.broken = true
 		a.end()
 	}
-	if a.writer != nil {
-		a.writer.observe()
-		a.writer.release()
-		a.writer.body, a.writer.decode, a.writer.candidate = nil, nil, nil
+	refusal := a.p.cutOff()
+	err := a.abandon()
+	if refusal != nil {
+		a.p.mu.Lock()
+		a.p.refusal = refusal
+		a.p.mu.Unlock()
 	}
+	a.p.sum(outcomeAborted) // unless it was sent to its end
+	return err
+}
+
+// abandon gives back what judging took.
+func (a *incoming) abandon() error {
+	a.writer.observe()
+	a.writer.release()
+	a.writer.body, a.writer.decode, a.writer.candidate = nil, nil, nil
 	err := a.source.Close()
 	a.release()
+	a.p.close()
 	return err
 }

@@ -68,8 +68,13 @@ func (p *parcel) judgeBody(out *http.Request) *rules.Refusal {
 		return &rules.Refusal{Reason: rules.Unreadable, Detail: "the request was cut off"}
 	}
 	out.Header["Content-Type"] = kind.header()
-	out.Body, out.ContentLength = b, -1
-	if b.done {
+	switch {
+	case b.done && len(b.out) == 0: // all of it was left out
+		return p.ready(out)
+	case !b.done:
+		out.Body, out.ContentLength = b, -1
+	default:
+		out.Body = b
 		b.whole = b.out
 		out.ContentLength = int64(len(b.whole))
 		out.GetBody = b.again
@@ -100,13 +105,9 @@ func (p *parcel) ready(out *http.Request) *rules.Refusal {
 	if refusal := p.lapsed(); refusal != nil {
 		return refusal
 	}
-	if out.Body != nil {
-		return nil
-	}
-	if !p.people.still(func() {}) {
+	if out.Body == nil && !p.people.still(func() {}) {
 		return changedMeanwhile()
 	}
-	p.tell("", new(rules.Report))
 	return nil
 }
 

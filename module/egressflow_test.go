@@ -320,3 +320,113 @@ func TestEgressSlow(t *testing.T) {
 		t.Error("the recipient took a part for the whole")
 	}
 }
+
+// TestEgressEarlyAnswer: a recipient that answers before it has the whole request does not hide that the rest was refused.
+func TestEgressEarlyAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var received atomic.Int64
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				buf := make([]byte, 1<<10)
+				conn.Read(buf)
+				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n")
+				n, _ := io.Copy(io.Discard, conn)
+				received.Add(n)
+			}()
+		}
+	}()
+	g := prepare(t)
+	g.write("rules/shop.yaml", partnerRules("http://"+l.Addr().String(), inContract, "{id: other, to: backend, for: advertising, keep: [general]}"))
+	if err := g.load("", "", "minimize_egress ads {\npurpose advertising\nhold 64KiB\n}"); err != nil {
+		t.Fatal(err)
+	}
+	in, out := io.Pipe()
+	go func() {
+		io.WriteString(out, "["+strings.Repeat(`"paid",`, 40_000))
+		time.Sleep(100 * time.Millisecond)
+		io.WriteString(out, `"13800138000"`+strings.Repeat(`,"paid"`, 40_000)+"]")
+		out.Close()
+	}()
+	if a := g.stream("POST", "/", in, jsonType); a.err == nil && a.status == http.StatusOK {
+		t.Errorf("got %d %s: an answer to a part", a.status, a.body)
+	}
+	eventually(t, func() bool { return strings.Contains(g.read("audit.jsonl"), `"reason":"rule"`) })
+}
+
+// TestEgressSuspendedUnderLoad: while many send over pooled connections, nothing arrives once the rules are taken.
+func TestEgressSuspendedUnderLoad(t *testing.T) {
+	fastPolls(t)
+	r := newRecorder(t)
+	g := egress(t, r, inContract, everything, toAds)
+	pooled := *g.client
+	pooled.Transport = &http.Transport{MaxIdleConnsPerHost: 8}
+	g.client = &pooled
+	stop := make(chan struct{})
+	var workers sync.WaitGroup
+	var passed, refused atomic.Int64
+	for range 8 {
+		workers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				req, _ := http.NewRequest(http.MethodPost, g.url, strings.NewReader(`{"imei":"490154203237518"}`))
+				req.Header.Set("Content-Type", "application/json")
+				res, err := pooled.Do(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+				if res.StatusCode == http.StatusOK {
+					passed.Add(1)
+				} else if refused.Add(1); res.StatusCode != http.StatusForbidden {
+					t.Errorf("got %d", res.StatusCode)
+				}
+			}
+		})
+	}
+	eventually(t, func() bool { return passed.Load() > 200 })
+	loads := running.Load().loads.Load()
+	g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract+"\nsuspended: 2020-01-01", everything))
+	eventually(t, func() bool { return running.Load().loads.Load() > loads })
+	time.Sleep(20 * time.Millisecond) // what was written before is on its way
+	before, already := len(r.all()), refused.Load()
+	eventually(t, func() bool { return refused.Load() > already+200 })
+	close(stop)
+	workers.Wait()
+	if after := len(r.all()); after != before {
+		t.Errorf("%d bytes arrived after the suspension", after-before)
+	}
+}
+
+// TestEgressCandidate: candidate rules judge a copy of what is sent, forms too.
+func TestEgressCandidate(t *testing.T) {
+	r := newRecorder(t)
+	g := prepare(t)
+	g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract, everything))
+	g.write("rules/stricter.yaml", "minimize: 1\ncandidate: true\npurposes: [advertising]\nlimit:\n  - {id: none, to: third_party, block: [device.imei]}\n")
+	if err := g.load("", "", toAds); err != nil {
+		t.Fatal(err)
+	}
+	labels := []string{"candidate", "ads", "limit"}
+	before := counter(t, "caddy_minimize_would_egress_refusals_total", labels...)
+	g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType)
+	g.send("POST", "/", "imei=490154203237518", "Content-Type: application/x-www-form-urlencoded")
+	if got := counter(t, "caddy_minimize_would_egress_refusals_total", labels...); got != before+2 || len(r.bodies) != 2 {
+		t.Errorf("%v would have been refused, %d were sent", got-before, len(r.bodies))
+	}
+}

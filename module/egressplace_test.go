@@ -253,3 +253,32 @@ func TestEgressConfigurationErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestEgressIsNoBypass: what it sends and gets is judged; what `handle_response` fetches instead is not.
+func TestEgressIsNoBypass(t *testing.T) {
+	for site, want := range map[string]int{
+		toAds: 0,
+		"minimize_egress ads {\npurpose advertising\nhandle_response {\nreverse_proxy x:1\n}\n}": 1,
+	} {
+		g := prepare(t)
+		g.write("rules/shop.yaml", partnerRules("http://127.0.0.1:1", inContract, everything))
+		adapted, err := g.adapt("", "", site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := Bypasses(adapted)
+		if err != nil || len(found) != want {
+			t.Errorf("of the adapted configuration: %v %v", found, err)
+		}
+		if err := g.load("", "", site); err != nil {
+			t.Fatal(err)
+		}
+		sites, err := running.Load().provisionedSites()
+		if running := bypasses(sites); err != nil || fmt.Sprint(running) != fmt.Sprint(found) {
+			t.Errorf("of the running configuration: %v %v", running, err)
+		}
+		if err := caddy.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
