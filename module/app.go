@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -282,6 +283,8 @@ func (s *ruleset) checkRecipient(name string) error {
 		return fmt.Errorf("the recipient %q is in no rule document; register it under `recipients`", name)
 	case len(entry.Hosts) == 0:
 		return fmt.Errorf("the recipient %q has no `hosts`; write in the register where it is reached", name)
+	case slices.ContainsFunc(entry.Hosts, func(h string) bool { return strings.ContainsFunc(h, func(r rune) bool { return r > unicode.MaxASCII }) }):
+		return fmt.Errorf("a host of the recipient %q is not ASCII; write it as DNS does, xn--… (RFC 5891)", name)
 	}
 	return nil
 }

@@ -156,6 +156,7 @@ type parcel struct {
 	asked    *http.Request // as it came
 	req      *http.Request // as reverse_proxy sends it
 	again    bool          // what was read of its body for another attempt is gone
+	flows    bool          // a part of it may have left when the rest is refused
 	entry    *rules.Recipient
 	origin   *origin
 	people   *witnesses   // nil: no store is configured
@@ -197,6 +198,7 @@ func (t *Egress) RoundTrip(req *http.Request) (*http.Response, error) {
 	if out.Body == nil {
 		p.sum("")
 	}
+	p.flows = out.ContentLength < 0
 	res, err := t.HTTP.Transport.RoundTrip(out)
 	if err != nil {
 		release()
@@ -293,12 +295,16 @@ func (t *Egress) now() time.Time {
 	return time.Now()
 }
 
-// refused answers in place of the recipient, with its status if it gave one.
+// refused answers in place of the recipient.
 func (p *parcel) refused(refusal *rules.Refusal) *http.Response {
 	p.mu.Lock()
 	p.refusal = refusal
 	p.mu.Unlock()
-	p.sum(outcomeRefused)
+	if p.flows {
+		p.sum(outcomeAborted)
+	} else {
+		p.sum(outcomeRefused)
+	}
 	made := &made{header: make(http.Header)}
 	p.message.refuse(made, refusal, 0)
 	return made.response(p.req)

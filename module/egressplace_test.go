@@ -214,6 +214,65 @@ func TestEgressTLS(t *testing.T) {
 	}
 }
 
+// TestEgressHTTP2: the same over one connection of HTTP/2, also where a body is refused past the hold.
+func TestEgressHTTP2(t *testing.T) {
+	var whole, part atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		switch {
+		case r.ProtoMajor != 2 || strings.Contains(string(body), somePhone):
+			t.Errorf("got %s and %d bytes", r.Proto, len(body))
+		case err == nil:
+			whole.Add(1)
+		default:
+			part.Add(1)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, "{}")
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	g := prepare(t)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(g.dir+"/ca.pem", ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.write("rules/shop.yaml", partnerRules(server.URL, inContract, "{id: other, to: backend, for: advertising, keep: [general]}"))
+	if err := g.load("", "", "minimize_egress ads {\npurpose advertising\nhold 64KiB\ntransport http {\ntls_trust_pool file {dir}/ca.pem\n}\n}"); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if a := g.send("POST", "/", `{"state":"paid"}`, jsonType); a.status != http.StatusOK {
+			t.Fatalf("got %d %s", a.status, a.body)
+		}
+		late := `[` + strings.Repeat(`"paid",`, 40_000) + `"13800138000"]`
+		g.send("POST", "/", late, jsonType).refused(t, http.StatusForbidden, "rule")
+	}
+	eventually(t, func() bool { return whole.Load() == 5 && part.Load() == 5 })
+}
+
+// TestEgressNeedsItsHosts: without our upstreams nobody knows how the request came, and nothing is sent.
+func TestEgressNeedsItsHosts(t *testing.T) {
+	r := newRecorder(t)
+	g := prepare(t)
+	g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract, everything))
+	adapted, err := g.adapt("", "", toAds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	static := strings.Replace(string(adapted), `"dynamic_upstreams":{"recipient":"ads","source":"minimize"}`, `"upstreams":[{"dial":"`+r.addr+`"}]`, 1)
+	if static == string(adapted) {
+		t.Fatal("nothing was replaced")
+	}
+	if err := caddy.Load([]byte(static), true); err != nil {
+		t.Fatal(err)
+	}
+	if a := g.send("POST", "/", `{"state":"paid"}`, jsonType); a.status != http.StatusBadGateway || r.all() != "" {
+		t.Errorf("got %d; the recipient %q", a.status, r.all())
+	}
+}
+
 // TestEgressConfigurationErrors: what would lead requests elsewhere does not load.
 func TestEgressConfigurationErrors(t *testing.T) {
 	with := func(options string) string { return "minimize_egress ads {\npurpose advertising\n" + options + "\n}" }
@@ -223,6 +282,7 @@ func TestEgressConfigurationErrors(t *testing.T) {
 		{"two recipients", "", "minimize_egress ads others", "wrong argument count"},
 		{"unknown recipient", "", "minimize_egress others {\npurpose advertising\n}", `the recipient "others" is in no rule document`},
 		{"no hosts", strings.Replace(partnerRules("", inContract, everything), "hosts: []", "denied: strip", 1), toAds, `the recipient "ads" has no `},
+		{"no ASCII", partnerRules("https://bücher.example", inContract, everything), toAds, "is not ASCII"},
 		{"no purpose", "", "minimize_egress ads", "a purpose is missing"},
 		{"two purposes", "", with("caller {\npurpose advertising\n}"), "the purpose is given twice"},
 		{"unknown purpose", "", "minimize_egress ads {\npurpose spying\n}", `the purpose "spying"`},
