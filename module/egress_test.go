@@ -237,7 +237,7 @@ func TestEgressHead(t *testing.T) {
 	const ip = "8.8.4.4"
 	header := []string{
 		"Cookie: sid=abcdef; phone=13800138000", "Referer: https://shop.example.com/?phone=13800138000", "User-Agent: app/1 imei 490154203237518",
-		"X-Imei: 490154203237518", "X-Step: call 13800138000", "Forwarded: for=" + ip, "X-Real-Ip: " + ip, "Authorization: Bearer first-party-token",
+		"X-Imei: 490154203237518", "X-Blob: a=NDkwMTU0MjAzMjM3NTE4; b=1", "X-Step: call 13800138000", "Forwarded: for=" + ip, "X-Real-Ip: " + ip, "Authorization: Bearer first-party-token",
 		"X-Api-Key: first-party-token", "Partner-Key: their-own-key", "X-State: paid", "Accept: application/json", "Te: trailers",
 	}
 	const target = "/users/13800138000/orders?imei=490154203237518&state=paid"
@@ -247,7 +247,7 @@ func TestEgressHead(t *testing.T) {
 		if a := g.send("GET", target, "", header...); a.status != http.StatusOK {
 			t.Fatalf("got %d %s", a.status, a.body)
 		}
-		for _, secret := range []string{somePhone, someIMEI, ip, "127.0.0.1\r\nX-F", "abcdef", "first-party-token", "shop.example.com", "X-Forwarded-For", "Cookie"} {
+		for _, secret := range []string{somePhone, someIMEI, ip, "127.0.0.1\r\nX-F", "abcdef", "NDkwMTU0MjAzMjM3NTE4", "first-party-token", "shop.example.com", "X-Forwarded-For", "Cookie"} {
 			if strings.Contains(r.all(), secret) {
 				t.Errorf("the recipient received %q in %s", secret, r.all())
 			}
@@ -314,6 +314,7 @@ func TestEgressRefuses(t *testing.T) {
 		{"csv", g.send("POST", "/", "a,b", "Content-Type: text/csv"), 403},
 		{"charset", g.send("POST", "/", "{}", "Content-Type: application/json; charset=utf-16"), 403},
 		{"data in type", g.send("POST", "/", "{}", "Content-Type: application/x+json; p=1", "Content-Type: application/json"), 403},
+		{"a number as a type", g.send("POST", "/", "{}", "Content-Type: application/x490154203237518+json"), 403},
 		{"broken", g.send("POST", "/", `{"a":`, jsonType), 502},
 		{"signature", g.send("POST", "/", `{}`, jsonType, "Signature-Input: sig1=()"), 422},
 		{"upgrade", g.send("GET", "/", "", "Connection: Upgrade", "Upgrade: websocket"), 403},

@@ -97,7 +97,13 @@ func (p *parcel) kind() (requestKind, *rules.Refusal) {
 // holds reports whether somebody wrote more than a media type into it.
 func (p *parcel) holds(kind requestKind) bool {
 	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.UnknownFacts())}
-	return sieve.holds(kind.mediaType, 0, false) || sieve.holds(kind.boundary, 0, false)
+	digits := 0 // more than a date has are a number, whatever letters stand around it
+	for _, c := range kind.mediaType {
+		if '0' <= c && c <= '9' {
+			digits++
+		}
+	}
+	return digits > 8 || sieve.holds(kind.mediaType, 0, false) || sieve.holds(kind.boundary, 0, false)
 }
 
 // ready tells that the request is judged as far as it is held. A last look is at whether it may still leave.

@@ -66,6 +66,7 @@ func (p *parcel) judgeURL(head *body.Head) (*url.URL, error) {
 }
 
 func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
+	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.MessageFacts())} // for what is encoded in a value
 	for name, values := range p.req.Header {
 		name = http.CanonicalHeaderKey(name)
 		switch {
@@ -82,7 +83,7 @@ func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 			switch {
 			case err != nil && !slices.Contains(ambient, name):
 				return err
-			case err == nil && stays && kept != "":
+			case err == nil && stays && kept != "" && !sieve.holds(kept, 0, true):
 				to[name] = append(to[name], kept)
 			}
 		}

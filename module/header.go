@@ -246,7 +246,7 @@ func unwrapped(text string) []string {
 		}
 	}
 	// A token or a signed cookie has parts.
-	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(".:;,|~!*'\"() ", r) }) {
+	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(".:;,=|~!*'\"() ", r) }) {
 		for _, coding := range base64Codings {
 			// Shorter ones are words; 12 characters are 9 bytes, too few for any check digit.
 			if trimmed := strings.TrimRight(piece, "="); len(trimmed) >= 12 {
