@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync"
@@ -197,6 +198,7 @@ func (t *Egress) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if out.Body == nil {
 		p.sum("")
+		out = out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.watch}))
 	}
 	p.flows = out.ContentLength < 0
 	res, err := t.HTTP.Transport.RoundTrip(out)
@@ -298,7 +300,7 @@ func (t *Egress) now() time.Time {
 // refused answers in place of the recipient.
 func (p *parcel) refused(refusal *rules.Refusal) *http.Response {
 	p.mu.Lock()
-	p.refusal = refusal
+	p.refusal, p.told = refusal, false // it was judged, and perhaps told of as sent, before the connection refused it
 	p.mu.Unlock()
 	if p.flows {
 		p.sum(outcomeAborted)

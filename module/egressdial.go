@@ -2,10 +2,13 @@ package minimize
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http/httptrace"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -53,12 +56,30 @@ func (t *Egress) provisionHTTP(ctx caddy.Context) error {
 // request that opened it, and a slow recipient the moment in which it was judged.
 type guardedConn struct {
 	net.Conn
-	t    *Egress
-	dial string
+	t     *Egress
+	dial  string
+	first atomic.Pointer[parcel] // what is asked before the next write
+}
+
+// watch has a request without a body asked once more about its people when it is written: a body is asked as it is read.
+// Requests share a connection of HTTP/2, where the last look is the one before the connection is sought.
+func (p *parcel) watch(got httptrace.GotConnInfo) {
+	conn := got.Conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		if conn = secure.NetConn(); secure.ConnectionState().NegotiatedProtocol == "h2" {
+			return
+		}
+	}
+	if guarded, ok := conn.(*guardedConn); ok {
+		guarded.first.Store(p)
+	}
 }
 
 // Write sends bytes if that is allowed now.
 func (c *guardedConn) Write(p []byte) (int, error) {
+	if asked := c.first.Swap(nil); asked != nil && !asked.people.still(func() {}) {
+		return 0, changedMeanwhile()
+	}
 	if refusal := c.refused(); refusal != nil {
 		return 0, refusal
 	}

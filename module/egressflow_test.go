@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"runtime"
 	"strings"
@@ -150,6 +151,13 @@ func TestEgressLateWithdrawal(t *testing.T) {
 	}
 	if w.still(func() { t.Error("the bytes left") }) {
 		t.Error("a withdrawal is not heard")
+	}
+	near, far := net.Pipe()
+	defer far.Close()
+	conn := &guardedConn{Conn: near}
+	(&parcel{people: w}).watch(httptrace.GotConnInfo{Conn: conn})
+	if n, err := conn.Write([]byte("GET / HTTP/1.1")); n > 0 || err == nil {
+		t.Errorf("%d bytes of a request without a body left", n)
 	}
 }
 
