@@ -150,18 +150,33 @@ func (w *JSON) counted(most int) error {
 	return nil
 }
 
-// member finds what the rules say of a parameter or part by its name. A name may be more than a name, where somebody sends
-// a document as a form: then what it assigns counts like data in a name.
+// member finds what the rules say of a parameter or part by its name. A name may be more than a name: a document that
+// somebody sends as a form, or one that is escaped twice. What that says counts like data in a name.
 func (w *JSON) member(name []byte) {
 	in := w.frames[1].node
-	if nestingOf(name) == flat {
+	if nestingOf(name) == flat && bytes.IndexByte(name, '%') < 0 {
 		w.field = w.parameters.member(in, name, false, &w.stray, nil)
 		return
 	}
 	w.field = &w.stray
 	w.parameters.stranger(in, name, w.field)
-	for _, label := range w.scope.Assigned(nil, name) {
-		w.field.data = append(w.field.data, label.Category)
+	says := func(label *rules.Label) {
+		if label != nil && !label.Silent {
+			w.field.data = append(w.field.data, label.Category)
+		}
+	}
+	for range maxNested {
+		for _, label := range w.scope.Assigned(nil, name) {
+			says(label)
+		}
+		next := decoded(string(name))
+		if next == string(name) {
+			break
+		}
+		name = []byte(next)
+		meaning := w.scope.Name(name)
+		says(w.scope.Key(&meaning, nil))
+		w.field.data = append(w.field.data, meaning.Data...)
 	}
 	w.field.calm = w.field.calm && len(w.field.data) == 0
 }
