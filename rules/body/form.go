@@ -248,7 +248,7 @@ func percentOffset(raw []byte, pos, u, to int) (int, int) {
 	return pos, u
 }
 
-// dial appends the hits, to those from index from on, of a text in which plus signs before digits are none of a form's
+// dial adds the hits, to those from index from on, of a text in which plus signs before digits are none of a form's
 // spaces: who writes a telephone number into a URL by hand means its plus sign, though a reader sees a space there.
 func (w *JSON) dial(h *hole, s []byte, from int, c detect.Context) {
 	raw, u, changed := w.held[h.start:h.end], 0, false
@@ -266,15 +266,17 @@ func (w *JSON) dial(h *hole, s []byte, from int, c detect.Context) {
 	if !changed {
 		return
 	}
+	plain := slices.Clone(w.hits[from:])
+	w.hits = w.hits[:from]
 	for _, hit := range w.scope.Detect(nil, w.spare, c) {
-		at := from
-		for at < len(w.hits) && w.hits[at].End <= hit.Start {
-			at++
+		for len(plain) > 0 && plain[0].End <= hit.Start {
+			w.hits, plain = append(w.hits, plain[0]), plain[1:]
 		}
-		if at == len(w.hits) || hit.End <= w.hits[at].Start {
-			w.hits = slices.Insert(w.hits, at, hit)
+		if len(plain) == 0 || hit.End <= plain[0].Start {
+			w.hits = append(w.hits, hit)
 		}
 	}
+	w.hits = append(w.hits, plain...)
 }
 
 // nestingIn tells by a look what a value may hold. What is escaped once may be escaped twice.
