@@ -150,18 +150,33 @@ func (w *JSON) counted(most int) error {
 	return nil
 }
 
-// member finds what the rules say of a parameter or part by its name. A name may be more than a name, where somebody sends
-// a document as a form: then what it assigns counts like data in a name.
+// member finds what the rules say of a parameter or part by its name. A name may be more than a name: a document that
+// somebody sends as a form, or one that is escaped twice. What that says counts like data in a name.
 func (w *JSON) member(name []byte) {
 	in := w.frames[1].node
-	if nestingOf(name) == flat {
+	if nestingOf(name) == flat && bytes.IndexByte(name, '%') < 0 {
 		w.field = w.parameters.member(in, name, false, &w.stray, nil)
 		return
 	}
 	w.field = &w.stray
 	w.parameters.stranger(in, name, w.field)
-	for _, label := range w.scope.Assigned(nil, name) {
-		w.field.data = append(w.field.data, label.Category)
+	says := func(label *rules.Label) {
+		if label != nil && !label.Silent {
+			w.field.data = append(w.field.data, label.Category)
+		}
+	}
+	for range maxNested {
+		for _, label := range w.scope.Assigned(nil, name) {
+			says(label)
+		}
+		next := decoded(string(name))
+		if next == string(name) {
+			break
+		}
+		name = []byte(next)
+		meaning := w.scope.Name(name)
+		says(w.scope.Key(&meaning, nil))
+		w.field.data = append(w.field.data, meaning.Data...)
 	}
 	w.field.calm = w.field.calm && len(w.field.data) == 0
 }
@@ -233,7 +248,7 @@ func percentOffset(raw []byte, pos, u, to int) (int, int) {
 	return pos, u
 }
 
-// dial appends the hits, to those from index from on, of a text in which plus signs before digits are none of a form's
+// dial adds the hits, to those from index from on, of a text in which plus signs before digits are none of a form's
 // spaces: who writes a telephone number into a URL by hand means its plus sign, though a reader sees a space there.
 func (w *JSON) dial(h *hole, s []byte, from int, c detect.Context) {
 	raw, u, changed := w.held[h.start:h.end], 0, false
@@ -251,15 +266,17 @@ func (w *JSON) dial(h *hole, s []byte, from int, c detect.Context) {
 	if !changed {
 		return
 	}
+	plain := slices.Clone(w.hits[from:])
+	w.hits = w.hits[:from]
 	for _, hit := range w.scope.Detect(nil, w.spare, c) {
-		at := from
-		for at < len(w.hits) && w.hits[at].End <= hit.Start {
-			at++
+		for len(plain) > 0 && plain[0].End <= hit.Start {
+			w.hits, plain = append(w.hits, plain[0]), plain[1:]
 		}
-		if at == len(w.hits) || hit.End <= w.hits[at].Start {
-			w.hits = slices.Insert(w.hits, at, hit)
+		if len(plain) == 0 || hit.End <= plain[0].Start {
+			w.hits = append(w.hits, hit)
 		}
 	}
+	w.hits = append(w.hits, plain...)
 }
 
 // nestingIn tells by a look what a value may hold. What is escaped once may be escaped twice.

@@ -65,6 +65,8 @@ func TestForm(t *testing.T) {
 		{"all of them", "reader", "imei=1&imei=2", ""},
 		{"twice", "reader", "phone=13800138000&o=1&phone=13900139000", "phone=138%2A%2A%2A%2A8000&o=1&phone=139%2A%2A%2A%2A9000"},
 		{"an escaped name", "reader", "%69m%65i=1&o=1", "o=1"},
+		{"a name escaped twice", "reader", "%2569mei=1&%2531%2533800138000=1&o=1", "o=1"},
+		{"a name that only looks escaped", "reader", "100%25=1&%2541=1&o=1", same},
 		{"other spellings", "reader", "IMEI=1&device%5Bimei%5D=1&imei[]=2&o=1", "o=1"},
 		{"masked", "reader", "a=%41&realName=%E5%BC%A0%E4%BC%9F&b=%2B", "a=%41&realName=%E5%BC%A0%2A&b=%2B"},
 		{"by its place", "reader", "tel=13800138000", "tel=138%2A%2A%2A%2A8000"},

@@ -22,7 +22,8 @@ type Limits struct {
 // Sink takes output that was fully judged. last says that the body ends with p. p is the rewriter's: use it before returning.
 type Sink func(p []byte, last bool) error
 
-// JSON rewrites one JSON document as it arrives. It keeps no reference to what it is given.
+// JSON rewrites one JSON document as it arrives. It keeps no reference to what it is given. NewForm and NewMultipart make the
+// same rewriter read what a request holds instead of one.
 //
 // What is not rewritten goes out byte for byte, with three exceptions at the far end: space of more than 32 KiB before a
 // value is shortened, a string of more than 64 KiB is blanked where it would be masked or pseudonymized, and a document
