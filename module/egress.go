@@ -66,6 +66,8 @@ type Egress struct {
 
 	h    *Handler // judges the answers, and has what both share
 	rest []string // request headers that tell us who asks, and nobody else
+
+	authenticates bool // callers prove who they are, to us
 }
 
 // CaddyModule returns the Caddy module information.
@@ -120,6 +122,7 @@ func (t *Egress) Provision(ctx caddy.Context) error {
 			t.rest = append(t.rest, own.headers()...)
 		}
 	}
+	t.authenticates = t.h.caller.authenticates()
 	if err := t.provisionHTTP(ctx); err != nil {
 		return err
 	}

@@ -262,6 +262,19 @@ func TestEgressHead(t *testing.T) {
 			t.Errorf("the request arrived as %s %s", req.Host, req.URL)
 		}
 	})
+	t.Run("truncated", func(t *testing.T) {
+		r := newRecorder(t)
+		g := egress(t, r, inContract, "{id: ads, to: ads, for: advertising, basis: legitimate_interests, mask: [network.ip]}", toAds)
+		if a := g.send("GET", "/", "", "Forwarded: for="+ip, "X-Real-Ip: "+ip, "Client: "+ip); a.status != http.StatusOK {
+			t.Fatalf("got %d %s", a.status, a.body)
+		}
+		req, _ := r.last(t)
+		for name, want := range map[string]string{"X-Forwarded-For": "127.0.0.0", "Forwarded": `for="8.8.4.0"`, "X-Real-Ip": "8.8.4.0", "Client": "8.8.4.0"} {
+			if got := req.Header.Get(name); got != want {
+				t.Errorf("%s arrived as %q; want %q", name, got, want)
+			}
+		}
+	})
 	t.Run("everything", func(t *testing.T) {
 		r := newRecorder(t)
 		g := egress(t, r, inContract+"\ncredentials: [Authorization, X-Api-Key]", everything, toAds)
@@ -512,5 +525,39 @@ func TestEgressAbroad(t *testing.T) {
 	g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType).refused(t, http.StatusUnavailableForLegalReasons, "transfer")
 	if r.all() != before {
 		t.Error("something was sent after the transfer ended")
+	}
+}
+
+// TestEgressOwnToken: the token by which a caller shows us who it is never reaches the recipient, also where the recipient's own
+// goes in the same header. An expired one is 401.
+func TestEgressOwnToken(t *testing.T) {
+	for _, set := range []string{"", "header_up Authorization \"Bearer partner\""} {
+		r := newRecorder(t)
+		g, id := prepare(t), newIssuer(t)
+		g.write("issuer.pem", id.pem())
+		g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract+"\ncredentials: [Authorization, Cookie]", everything))
+		site := "minimize_egress ads {\npurpose advertising\ncaller {\njwt issuer " + id.server.URL + " audience shop key issuer.pem\nid {claim.sub}\n}\n" + set + "\n}"
+		if err := g.load("", "", site); err != nil {
+			t.Fatal(err)
+		}
+		token := id.mint(map[string]any{"sub": "u1"})
+		if a := g.send("POST", "/", `{"state":"paid"}`, jsonType, "Authorization: Bearer "+token, "Cookie: sid=abcdef"); a.status != http.StatusOK {
+			t.Fatalf("got %d %s", a.status, a.body)
+		}
+		req, _ := r.last(t)
+		want := ""
+		if set != "" {
+			want = "Bearer partner"
+		}
+		if got := req.Header.Get("Authorization"); got != want || strings.Contains(r.all(), token) || strings.Contains(r.all(), "abcdef") {
+			t.Errorf("the recipient got %q in %s", got, r.all())
+		}
+		before := r.all()
+		if a := g.send("POST", "/", `{"state":"paid"}`, jsonType, "Authorization: Bearer x"+token); a.status != http.StatusUnauthorized || r.all() != before {
+			t.Errorf("a token that does not count got %d", a.status)
+		}
+		if err := caddy.Stop(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -29,6 +29,9 @@ var ambient = []string{
 	"X-Correlation-Id", "Request-Id", "Traceparent", "Tracestate", "Baggage",
 }
 
+// authenticating are the headers that callers prove with who they are.
+var authenticating = []string{"Authorization", "Cookie", "Proxy-Authorization"}
+
 // judgeHead returns the request as it may be sent, but for its body.
 func (p *parcel) judgeHead(ctx context.Context) (*http.Request, *rules.Refusal) {
 	head := body.NewHead(p.judged)
@@ -70,6 +73,8 @@ func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 	for name, values := range p.req.Header {
 		name = http.CanonicalHeaderKey(name)
 		switch {
+		case p.credential(name) && p.t.authenticates && slices.Contains(authenticating, name) && slices.Equal(values, p.asked.Header[name]):
+			continue // it tells us who the caller is; the recipient's own would have been set by the configuration
 		case p.credential(name):
 			to[name] = append(to[name], values...)
 			continue
@@ -83,7 +88,7 @@ func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 			switch {
 			case err != nil && !slices.Contains(ambient, name):
 				return err
-			case err == nil && stays && kept != "" && !sieve.holds(kept, 0, true):
+			case err == nil && stays && kept != "" && !sieve.hides(kept, 0):
 				to[name] = append(to[name], kept)
 			}
 		}

@@ -210,6 +210,11 @@ func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
 			return true
 		}
 	}
+	return s.hides(text, c)
+}
+
+// hides reports whether detectors find something in what a text encodes.
+func (s *headerSieve) hides(text string, c detect.Context) bool {
 	for _, inner := range unwrapped(text) {
 		if s.found(inner, c) || slices.ContainsFunc(unwrapped(inner), func(t string) bool { return s.found(t, c) }) {
 			return true
