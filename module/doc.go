@@ -12,7 +12,7 @@
 //	record.go    what metrics.go and audit.go tell about it, never a value
 //
 // What we send to a recipient goes the other way: egress.go judges the request as reverse_proxy finally sends it
-// (egresshead.go, egressbody.go), egresshosts.go and egressdial.go say where it goes, egressanswer.go hands the recipient's
+// (egressparcel.go, egresshead.go, egressbody.go), egresshosts.go and egressdial.go say where it goes, egressanswer.go hands the recipient's
 // answer to the same writer, egressreport.go is its report mode.
 //
 // What data subjects agreed to: consent.go shares the store among apps (storemetrics.go shows how it does), people.go has

@@ -4,10 +4,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddy-minimize/minimize/rules"
 )
 
 func init() {
@@ -70,6 +73,36 @@ func (u *EgressHosts) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, e
 		upstreams = []*reverseproxy.Upstream{{Dial: "unregistered.invalid:443"}} // RFC 2606 section 2
 	}
 	return upstreams, nil
+}
+
+// origin is where a recipient is reached, as its register entry says.
+type origin struct {
+	scheme string
+	host   string // with the port, if one is written: for the Host header
+	dial   string // with a port always
+}
+
+func originsOf(entry *rules.Recipient) []origin {
+	if entry == nil {
+		return nil
+	}
+	var all []origin
+	for _, written := range entry.Hosts {
+		scheme, host, _ := strings.Cut(written, "://")
+		all = append(all, origin{scheme, host, dialOf(scheme, host)})
+	}
+	return all
+}
+
+// originOf is the origin of a dial address. Where a host is registered with and without TLS on one port, TLS it is.
+func originOf(entry *rules.Recipient, dial string) *origin {
+	var found *origin
+	for _, o := range originsOf(entry) {
+		if strings.EqualFold(o.dial, dial) && (found == nil || o.scheme == "https") {
+			found = &o
+		}
+	}
+	return found
 }
 
 // dialOf is the address of an origin, with the port that its scheme has by itself.
