@@ -10,8 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -57,6 +59,7 @@ type App struct {
 	logger   *zap.Logger
 	metrics  *metrics
 	audit    *audit
+	events   *caddyevents.App
 	budget   *body.Budget
 	consents *consents // nil: no store is configured
 	current  atomic.Pointer[snapshot]
@@ -82,6 +85,7 @@ type route struct {
 	country   bool     // the route says where its callers are
 	roles     []string // constants of the configuration
 	purposes  []string
+	recipient string // of egress
 }
 
 // chosen are the documents, the same in whatever order they are named.
@@ -125,6 +129,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.audit, err = a.provisionAudit(ctx); err != nil {
 		return err
 	}
+	events, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	a.events = events.(*caddyevents.App)
 	if a.consents, err = a.Consent.provision(a.logger); err != nil {
 		return err
 	}
@@ -170,6 +179,9 @@ func (a *App) add(u *route) error {
 		next = make(snapshot)
 	}
 	if err := next.add(a.loaded, u); err != nil {
+		return err
+	}
+	if err := next[u.key()].checkRecipient(u.recipient); err != nil {
 		return err
 	}
 	a.routes = append(a.routes, u)
@@ -256,6 +268,24 @@ func (s *ruleset) check(u *route) error {
 	}
 	if i := slices.IndexFunc(u.purposes, func(p string) bool { return !s.enforced.KnowsPurpose(p) }); i >= 0 {
 		return fmt.Errorf("the purpose %q of the route is in no rule document; declare it under `purposes`", u.purposes[i])
+	}
+	return nil
+}
+
+// checkRecipient reports a recipient to which nothing could be sent. It is for a configuration that is loaded: who leaves
+// the register later must not keep the older rules in force, but is refused.
+func (s *ruleset) checkRecipient(name string) error {
+	if name == "" {
+		return nil
+	}
+	entry := s.enforced.Recipient(name)
+	switch {
+	case entry == nil:
+		return fmt.Errorf("the recipient %q is in no rule document; register it under `recipients`", name)
+	case len(entry.Hosts) == 0:
+		return fmt.Errorf("the recipient %q has no `hosts`; write in the register where it is reached", name)
+	case slices.ContainsFunc(entry.Hosts, func(h string) bool { return strings.ContainsFunc(h, func(r rune) bool { return r > unicode.MaxASCII }) }):
+		return fmt.Errorf("a host of the recipient %q is not ASCII; write it as DNS does, xn--… (RFC 5891)", name)
 	}
 	return nil
 }

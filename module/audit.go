@@ -70,12 +70,12 @@ func (l *audit) close() error {
 
 // write tells about one message. candidate is what the candidate rules would have done; nil: there are none.
 func (l *audit) write(m *message, res, candidate *result) {
-	if l.core == nil || res.outcome == outcomeEmpty {
+	if l.core == nil || res.outcome == outcomeEmpty && m.disclosure.Position != rules.Egress {
 		return
 	}
 	fields := []zap.Field{
 		zap.String("decision", m.id),
-		zap.String("direction", "response"),
+		zap.String("direction", m.direction()),
 		zap.String("operation", m.operation()),
 		zap.String("caller", m.rules.token(m.disclosure.Caller.ID)),
 		zap.String("role", m.role()),
@@ -85,6 +85,9 @@ func (l *audit) write(m *message, res, candidate *result) {
 		zap.Int("status", res.status),
 		zap.Inline(auditResult{m.rules.enforced, res}),
 		zap.String("rules", m.rules.enforced.Hash()),
+	}
+	if m.disclosure.Recipient != "" {
+		fields = append(fields, zap.String("recipient", m.disclosure.Recipient), zap.String("recipient_country", m.recipientCountry()))
 	}
 	if candidate != nil {
 		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))

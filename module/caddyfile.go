@@ -151,22 +151,12 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"documents": func() error { return someArgs(d, &h.Documents) },
 		"issues":    func() error { return someArgs(d, &h.Issues) },
 		"mode":      func() error { return oneArg(d, &h.Mode) },
-		"hold": func() error {
-			var hold int64
-			if d.CountRemainingArgs() == 1 && peek(d) == "all" {
-				d.NextArg()
-				h.HoldAll = true
-				return nil
-			}
-			err := sizeArg(d, &hold)
-			h.Hold = int(hold)
-			return err
-		},
-		"max_body": func() error { return sizeArg(d, &h.MaxBody) },
-		"opaque":   func() error { return h.parseOpaque(d) },
-		"subject":  func() error { return oneArg(d, &h.Subject) },
-		"download": func() error { return noArg(d, &h.Download) },
-		"cache":    func() error { return oneArg(d, &h.Cache) },
+		"hold":      func() error { return holdArg(d, &h.Hold, &h.HoldAll) },
+		"max_body":  func() error { return sizeArg(d, &h.MaxBody) },
+		"opaque":    func() error { return opaqueArgs(d, &h.Opaque) },
+		"subject":   func() error { return oneArg(d, &h.Subject) },
+		"download":  func() error { return noArg(d, &h.Download) },
+		"cache":     func() error { return oneArg(d, &h.Cache) },
 		"response_headers": func() error {
 			return someArgs(d, &h.ResponseHeaders)
 		},
@@ -181,14 +171,14 @@ func callerBlock(d *caddyfile.Dispenser, to **Caller) error {
 	return (*to).unmarshal(d)
 }
 
-// parseOpaque reads `opaque text/html image/* "public pages"`.
-func (h *Handler) parseOpaque(d *caddyfile.Dispenser) error {
+// opaqueArgs reads `opaque text/html image/* "public pages"`.
+func opaqueArgs(d *caddyfile.Dispenser, to *[]Opaque) error {
 	args := d.RemainingArgs()
 	last := len(args) - 1
 	if last < 1 || strings.Contains(args[last], "/") && !strings.Contains(args[last], " ") {
 		return d.Err("opaque wants media types and, last, the reason why they may pass unread: `opaque image/* \"product pictures\"`")
 	}
-	h.Opaque = append(h.Opaque, Opaque{Types: args[:last], Reason: args[last]})
+	*to = append(*to, Opaque{Types: args[:last], Reason: args[last]})
 	return nil
 }
 
@@ -204,17 +194,7 @@ func (c *Caller) unmarshal(d *caddyfile.Dispenser) error {
 		"country":      func() error { return oneArg(d, &c.Country) },
 		"organisation": func() error { return oneArg(d, &c.Organisation) },
 		"case":         func() error { return oneArg(d, &c.Case) },
-		"purpose": func() error {
-			args := d.RemainingArgs()
-			if len(args) == 0 || len(args) == 2 || len(args) > 2 && args[1] != "of" {
-				return d.Err("purpose wants one purpose, or a choice: `purpose {header.Purpose} of after_sales search`")
-			}
-			c.Purpose = args[0]
-			if len(args) > 2 {
-				c.Purposes = args[2:]
-			}
-			return nil
-		},
+		"purpose":      func() error { return c.parsePurpose(d) },
 		"claim": func() error {
 			var name, value string
 			if !d.AllArgs(&name, &value) {
@@ -231,6 +211,19 @@ func (c *Caller) unmarshal(d *caddyfile.Dispenser) error {
 		},
 		"trust": func() error { return someArgs(d, &c.Trust) },
 	})
+}
+
+// parsePurpose reads `purpose after_sales`, or a choice: `purpose {header.Purpose} of after_sales search`.
+func (c *Caller) parsePurpose(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || len(args) == 2 || len(args) > 2 && args[1] != "of" {
+		return d.Err("purpose wants one purpose, or a choice: `purpose {header.Purpose} of after_sales search`")
+	}
+	c.Purpose = args[0]
+	if len(args) > 2 {
+		c.Purposes = args[2:]
+	}
+	return nil
 }
 
 // unmarshal reads `jwt issuer URL audience A…`, each word followed by its values.
@@ -326,6 +319,19 @@ func sizeArg(d *caddyfile.Dispenser, to *int64) error {
 	}
 	*to = int64(size)
 	return nil
+}
+
+// holdArg reads a size, or all.
+func holdArg(d *caddyfile.Dispenser, hold *int, all *bool) error {
+	if d.CountRemainingArgs() == 1 && peek(d) == "all" {
+		d.NextArg()
+		*all = true
+		return nil
+	}
+	var size int64
+	err := sizeArg(d, &size)
+	*hold = int(size)
+	return err
 }
 
 // peek returns the next argument without taking it.

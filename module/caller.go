@@ -262,6 +262,14 @@ func (p *caller) purposes() []string {
 	return names
 }
 
+// authenticates reports whether callers prove who they are in their requests, by a token or to a Caddy authentication.
+func (p *caller) authenticates() bool {
+	used := append(slices.Collect(maps.Values(p.claims)), p.id, p.role, p.guardian, p.country, p.organisation, p.acting, p.why)
+	return p.tokens != nil || slices.ContainsFunc(append(used, p.within...), func(t *template) bool {
+		return t != nil && slices.ContainsFunc(t.parts, func(q part) bool { return q.name != "" && q.source == sourceAuth })
+	})
+}
+
 // headers are the request headers that an answer depends on, for Vary.
 func (p *caller) headers() []string {
 	names := slices.Clone(p.trusted)

@@ -11,6 +11,10 @@
 //	report.go    report mode: everything passes and a copy is judged (shadow.go)
 //	record.go    what metrics.go and audit.go tell about it, never a value
 //
+// What we send to a recipient goes the other way: egress.go judges the request as reverse_proxy finally sends it
+// (egressparcel.go, egresshead.go, egressbody.go), egresshosts.go and egressdial.go say where it goes, egressanswer.go hands the recipient's
+// answer to the same writer, egressreport.go is its report mode.
+//
 // What data subjects agreed to: consent.go shares the store among apps (storemetrics.go shows how it does), people.go has
 // answers leave under its guard, case.go reads the case that a caller acts in, gpc.go takes Sec-GPC for an objection, and
 // consentapi.go serves the API (consentchange.go, consentread.go, consentanswer.go).

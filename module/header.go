@@ -210,6 +210,11 @@ func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
 			return true
 		}
 	}
+	return s.hides(text, c)
+}
+
+// hides reports whether detectors find something in what a text encodes.
+func (s *headerSieve) hides(text string, c detect.Context) bool {
 	for _, inner := range unwrapped(text) {
 		if s.found(inner, c) || slices.ContainsFunc(unwrapped(inner), func(t string) bool { return s.found(t, c) }) {
 			return true
@@ -246,7 +251,7 @@ func unwrapped(text string) []string {
 		}
 	}
 	// A token or a signed cookie has parts.
-	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(".:;,|~!*'\"() ", r) }) {
+	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(".:;,=|~!*'\"() ", r) }) {
 		for _, coding := range base64Codings {
 			// Shorter ones are words; 12 characters are 9 bytes, too few for any check digit.
 			if trimmed := strings.TrimRight(piece, "="); len(trimmed) >= 12 {

@@ -24,6 +24,10 @@ type metrics struct {
 	wouldValues    *prometheus.CounterVec
 	wouldMessages  *prometheus.CounterVec
 	wouldRefusals  *prometheus.CounterVec
+	egress         *prometheus.CounterVec
+	egressRefusals *prometheus.CounterVec
+	wouldEgress    *prometheus.CounterVec
+	wouldStay      *prometheus.CounterVec
 	rulesLoaded    prometheus.Gauge
 	rulesInfo      *prometheus.GaugeVec
 	rulesBroken    prometheus.Gauge
@@ -71,6 +75,10 @@ func newMetrics() *metrics {
 		wouldValues:    counter("would_values_total", "Values by what report mode or candidate rules would have done.", "because", "category", "action", "role"),
 		wouldMessages:  counter("would_messages_total", "Messages by the outcome that enforcing would have had.", "because", "outcome", "role"),
 		wouldRefusals:  counter("would_refusals_total", "Messages that enforcing would have refused, by the first reason.", "because", "reason"),
+		egress:         counter("egress_total", "Requests to recipients by outcome.", "recipient", "country", "outcome"),
+		egressRefusals: counter("egress_refusals_total", "Requests to recipients refused or cut off, by the first reason.", "recipient", "country", "reason"),
+		wouldEgress:    counter("would_egress_total", "Requests to recipients by the outcome that enforcing would have had.", "because", "recipient", "country", "outcome"),
+		wouldStay:      counter("would_egress_refusals_total", "Requests to recipients that enforcing would have refused, by the first reason.", "because", "recipient", "country", "reason"),
 		rulesLoaded:    gauge("rules_loaded_timestamp_seconds", "When the rules in force were loaded."),
 		rulesBroken:    gauge("rules_broken", "1 while the rule files do not load and older rules are in force."),
 		rulesFailures:  plain("rules_reload_failures_total", "Changes of rules or keys that did not load."),
@@ -104,7 +112,7 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
 		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
-		m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
+		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
 	}
 }
 
@@ -173,6 +181,9 @@ func (m *metrics) record(msg *message, res *result) {
 	if res.refusal != nil {
 		m.refusals.WithLabelValues(res.refusal.Reason.String()).Inc()
 	}
+	if msg.disclosure.Position == rules.Egress {
+		recordEgress(m.egress, m.egressRefusals, nil, msg, res)
+	}
 	if res.report == nil {
 		return
 	}
@@ -192,6 +203,9 @@ func (m *metrics) wouldRecord(msg *message, because string, res *result) {
 	}
 	role := msg.role()
 	m.wouldMessages.WithLabelValues(because, res.outcome, role).Inc()
+	if msg.disclosure.Position == rules.Egress {
+		recordEgress(m.wouldEgress, m.wouldStay, []string{because}, msg, res)
+	}
 	if res.refusal != nil {
 		m.wouldRefusals.WithLabelValues(because, res.refusal.Reason.String()).Inc()
 		return
@@ -204,6 +218,15 @@ func (m *metrics) wouldRecord(msg *message, because string, res *result) {
 		countValues(set, res.report, func(category, action string, n uint32) {
 			m.wouldValues.WithLabelValues(because, category, action, role).Add(float64(n))
 		})
+	}
+}
+
+// recordEgress counts a request to a recipient. Its name is one that the configuration says, its country the register's.
+func recordEgress(outcomes, refusals *prometheus.CounterVec, labels []string, msg *message, res *result) {
+	labels = append(labels, msg.disclosure.Recipient, msg.recipientCountry())
+	outcomes.WithLabelValues(append(labels, res.outcome)...).Inc()
+	if res.refusal != nil {
+		refusals.WithLabelValues(append(labels, res.refusal.Reason.String())...).Inc()
 	}
 }
 

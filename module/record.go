@@ -98,14 +98,45 @@ func (m *message) record(outcome string, w *writer) {
 		}
 		candidate = w.candidate.result()
 	}
+	m.recordResult(res, candidate)
+}
+
+// recordResult tells about what was sent or refused. A refusal is an event, too.
+func (m *message) recordResult(res, candidate *result) {
 	m.h.metrics.record(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)
+	if res.refusal != nil && m.h.app.events != nil {
+		m.emit(res)
+	}
+}
+
+// emit tells Caddy's events app of a refusal.
+func (m *message) emit(res *result) {
+	m.h.app.events.Emit(m.h.app.ctx, "minimize.refused", map[string]any{
+		"decision": m.id, "direction": m.direction(), "operation": m.operation(), "role": m.role(), "purpose": m.purpose(),
+		"recipient": m.disclosure.Recipient, "country": m.recipientCountry(), "outcome": res.outcome, "status": res.status,
+		"reason": res.refusal.Reason.String(), "rule": res.refusal.Rule, "categories": res.refusal.Categories,
+	})
+}
+
+// direction is where the message goes, as metrics and audit log call it.
+func (m *message) direction() string {
+	return [...]string{rules.Response: "response", rules.Inbound: "inbound", rules.Egress: "egress"}[m.disclosure.Position]
+}
+
+// recipientCountry is where the register says that the recipient is.
+func (m *message) recipientCountry() string {
+	if entry := m.rules.enforced.Recipient(m.disclosure.Recipient); entry != nil {
+		return entry.Country
+	}
+	return ""
 }
 
 // recordReport tells what enforcing would have done.
-func (m *message) recordReport(t *tee) {
-	res, candidate := t.result(), t.candidate.result()
+func (m *message) recordReport(t *tee) { m.recordWould(t.result(), t.candidate.result()) }
+
+func (m *message) recordWould(res, candidate *result) {
 	m.h.metrics.wouldRecord(m, "report", res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)

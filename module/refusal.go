@@ -52,7 +52,7 @@ func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal, upstream
 		detail = refusalDetail[refusal.Reason]
 	}
 	if status >= 500 || refusal.Reason == rules.MediaType {
-		m.h.logger.Warn("refused an answer of the upstream", zap.Stringer("reason", refusal.Reason),
+		m.h.logger.Warn("refused a message", zap.String("direction", m.direction()), zap.Stringer("reason", refusal.Reason),
 			zap.String("detail", detail), zap.String("decision", m.id))
 	}
 	if status == http.StatusServiceUnavailable {

@@ -23,6 +23,17 @@ func newShadow(m *message, j *rules.Judge) *shadow {
 	return &shadow{m: m, body: body.NewJSON(j, m.h.limits(), func([]byte, bool) error { return nil })}
 }
 
+// shadowOf is the same for a request's body of this kind.
+func (m *message) shadowOf(j *rules.Judge, kind requestKind) *shadow {
+	s := &shadow{m: m}
+	var err error
+	if s.body, err = kind.rewriter(j, m.h.limits(), func([]byte, bool) error { return nil }); err != nil {
+		s.body = body.NewJSON(j, m.h.limits(), nil)
+		s.fail(err)
+	}
+	return s
+}
+
 func (s *shadow) write(p []byte) {
 	if s != nil && !s.ended {
 		s.try(func() error { _, err := s.body.Write(p); return err })

@@ -36,7 +36,13 @@ type rawHandler struct {
 	Rewrite struct {
 		Method string `json:"method"`
 	} `json:"rewrite"`
+	Transport struct {
+		Protocol string `json:"protocol"`
+	} `json:"transport"`
 }
+
+// egressName is a reverse_proxy whose transport judges what it sends and gets.
+const egressName = "minimize_egress"
 
 // forwardsAuth reports whether it is what the forward_auth directive makes: its requests ask who the caller is, and only
 // the refusals of the authentication server reach the caller.
@@ -97,6 +103,8 @@ func (r *rawHandler) link(unique *int) link {
 	switch {
 	case r.Handler == "invoke":
 		l.invokes = r.Name
+	case r.Handler == "reverse_proxy" && r.Transport.Protocol == "minimize":
+		l.name = egressName
 	case r.Handler == "reverse_proxy" && forwardsAuth(r.Rewrite.Method, statuses):
 		l.name = "forward_auth"
 	}
@@ -176,7 +184,10 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 			statuses = append(statuses, codes)
 			l.inner = append(l.inner, hops(response.Routes, unique))
 		}
-		if h.Rewrite != nil && forwardsAuth(h.Rewrite.Method, statuses) {
+		if _, judged := h.Transport.(*Egress); judged {
+			l.name = egressName
+		}
+		if h.Rewrite != nil && forwardsAuth(h.Rewrite.Method, statuses) && l.name != egressName {
 			l.name = "forward_auth"
 		}
 	}

@@ -49,21 +49,34 @@ func (r *Ruleset) partyOf(d *Disclosure) *party {
 
 // agreement returns why there is none with the recipient.
 func (p *party) agreement(d *Disclosure) Reason {
-	e := p.entry
-	switch {
-	case e == nil:
-		return RecipientUnknown
-	case !e.Suspended.IsZero() && !d.Time.Before(e.Suspended):
-		return Agreement
-	case len(e.Purposes) > 0 && !hasWord(e.Purposes, d.Purpose):
-		return Agreement
-	case e.Kind == "own" || e.Kind == "authority" || e.Kind == "public":
-		return Permitted
-	case e.From.IsZero() && e.Until.IsZero() || !inForce(e.From, e.Until, d.Time):
+	if lacks := p.entry.Lacks(d.Time); lacks != Permitted {
+		return lacks
+	}
+	if len(p.entry.Purposes) > 0 && !hasWord(p.entry.Purposes, d.Purpose) {
 		return Agreement
 	}
 	return Permitted
 }
+
+// Lacks returns why nothing at all may go to a recipient at this time, for whatever purpose. nil is one that is in no
+// register.
+func (e *Recipient) Lacks(now time.Time) Reason {
+	switch {
+	case e == nil:
+		return RecipientUnknown
+	case !e.Suspended.IsZero() && !now.Before(e.Suspended):
+		return Agreement
+	case e.Kind == "own" || e.Kind == "authority" || e.Kind == "public":
+		return Permitted
+	case e.From.IsZero() && e.Until.IsZero() || !inForce(e.From, e.Until, now):
+		return Agreement
+	}
+	return Permitted
+}
+
+// Standing returns why nothing above open may go to the recipient of a disclosure at its time; Permitted where nothing but
+// categories and consents can be missing.
+func (r *Ruleset) Standing(d *Disclosure) Reason { return r.partyOf(d).lacks() }
 
 func inForce(from, until, now time.Time) bool {
 	return !now.Before(from) && (until.IsZero() || now.Before(until))

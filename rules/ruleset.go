@@ -67,6 +67,9 @@ func (r *Ruleset) KnowsRecipient(name string) bool {
 	return r.register[name] != nil || slices.Contains(kindsOfRecipients, name)
 }
 
+// Recipient is the register's entry of this name, or nil.
+func (r *Ruleset) Recipient(name string) *Recipient { return r.register[name] }
+
 // AsksStore reports whether some rule asks for what nobody can tell without a store: a consent, or how many data subjects
 // a caller has seen.
 func (r *Ruleset) AsksStore() bool {

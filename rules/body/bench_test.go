@@ -183,3 +183,44 @@ func BenchmarkGjsonValid(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFlat measures what a request holds besides documents.
+func BenchmarkFlat(b *testing.B) {
+	j := judgeFor(scopeOf(b, headRules), "reader")
+	form := strings.Repeat("orderNo=D1&phone=13800138000&note=some+text+%E5%BC%A0&quantity=3&next=https%3A%2F%2Fx.example%2F%3Fa%3D1&", 10)
+	file := parts(part1("phone", "13800138000"), filePart("x", "a.png", "image/png", strings.Repeat("\x00\xff\r\n--xytes", 100_000)))
+	document := parts(filePart("x", "a.json", "application/json", "["+strings.Repeat(`{"orderNo":"D1","phone":"13800138000","note":"some text"},`, 20_000)+"1]"))
+	sink := func([]byte, bool) error { return nil }
+	for _, bench := range []struct {
+		name, body string
+		rewriter   func() *JSON
+	}{
+		{"form", form, func() *JSON { return NewForm(j, Limits{}, sink) }},
+		{"file", file, func() *JSON { w, _ := NewMultipart(j, Limits{}, sink, "b", images); return w }},
+		{"document", document, func() *JSON { w, _ := NewMultipart(j, Limits{}, sink, "b", images); return w }},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			body := []byte(bench.body)
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				w := bench.rewriter()
+				if _, err := w.Write(body); err != nil {
+					b.Fatal(err)
+				}
+				if err := w.Close(); err != nil {
+					b.Fatal(err)
+				}
+				w.Release()
+			}
+		})
+	}
+	b.Run("header", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, _, err := NewHead(j).Header("User-Agent", agent); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -11,12 +11,20 @@ import (
 type kind uint8
 
 const (
-	text        kind = iota // a string without escapes
-	escapedText             // a string with some
+	text         kind = iota // a string without escapes
+	escapedText              // a string with some
+	param                    // a form's value
+	escapedParam             // with escapes, or plus signs for spaces
+	encoded                  // a text with percent signs as its only escapes
+	plainText                // without escapes, as a header or a part has it
+	path                     // a URL's, with percent signs as its only escapes
+	aside                    // a file's name, beside the file
 	number
 	literal // true, false or null
 	object  // from here on: not written by one value
 	array
+	members  // a form, or parts
+	file     // one that is not read
 	giant    // a string that is too long to be held whole
 	piece    // a part of one
 	comma    // of a member that stays, perhaps the first one
@@ -43,6 +51,7 @@ type hole struct {
 	starts          int32 // the record that starts here and can be dropped; 0: none
 
 	category rules.CategoryID   // that decided the value
+	tail     uint16             // bytes behind the value that go with it
 	data     []rules.CategoryID // of the name, where it is data itself
 	kind     kind
 	nested   nesting // by its look
@@ -63,13 +72,22 @@ type hole struct {
 
 func (h *hole) silent() bool { return h.label != nil && h.label.Silent }
 
-func (h *hole) container() bool { return h.kind == object || h.kind == array }
+func (h *hole) container() bool { return h.kind >= object && h.kind <= members }
 
 // declared reports whether a place or a name says what the value itself is.
 func (h *hole) declared() bool { return h.label != nil && !h.inherited }
 
 // searched reports whether detectors have a say in the value.
 func (h *hole) searched() bool { return !h.silent() && (!h.declared() || h.label.Text) }
+
+// bare reports whether only detectors and words have a say: it is no value of its own.
+func (h *hole) bare() bool { return h.kind == piece || h.kind == aside || h.kind == path }
+
+// unquoted reports whether it is a text that stands outside of a document.
+func (k kind) unquoted() bool { return k >= param && k <= aside }
+
+// percents reports whether its escapes are percent signs.
+func (k kind) percents() bool { return k == escapedParam || k == encoded || k == path }
 
 // idle reports whether the value and its name stay as they are and nothing can take them away.
 func (h *hole) idle() bool {
@@ -104,9 +122,16 @@ func (w *JSON) splice(n, limit int) (bool, error) {
 			}
 			continue
 		}
+		if h.kind == aside {
+			if !w.leaves(h, k, n) {
+				w.count(h)
+				at = w.write(h, at, limit)
+			}
+			continue
+		}
 		if w.lost(h) {
 			w.copyTo(at, h.comma)
-			at = h.end
+			at = h.end + int(h.tail)
 			if h.end == open {
 				at = limit
 			}
@@ -134,6 +159,10 @@ func (w *JSON) splice(n, limit int) (bool, error) {
 				continue
 			}
 			k = h.after(n)
+		}
+		if h.kind == plainText {
+			at = w.writePart(h, at)
+			continue
 		}
 		at = w.write(h, at, limit)
 	}
@@ -165,6 +194,11 @@ func (w *JSON) lost(h *hole) bool {
 		w.count(h)
 	}
 	return dropped || stripped || h.kind == gone
+}
+
+// leaves reports whether the file goes whose name is beside it. The file's hole, if it has one, is the next of n.
+func (w *JSON) leaves(h *hole, next, n int) bool {
+	return next < n && w.holes[next].comma == h.comma && w.holes[next].action == rules.Strip
 }
 
 // insert adds a value to a sorted list that holds each once.

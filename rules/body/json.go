@@ -22,7 +22,8 @@ type Limits struct {
 // Sink takes output that was fully judged. last says that the body ends with p. p is the rewriter's: use it before returning.
 type Sink func(p []byte, last bool) error
 
-// JSON rewrites one JSON document as it arrives. It keeps no reference to what it is given.
+// JSON rewrites one JSON document as it arrives. It keeps no reference to what it is given. NewForm and NewMultipart make the
+// same rewriter read what a request holds instead of one.
 //
 // What is not rewritten goes out byte for byte, with three exceptions at the far end: space of more than 32 KiB before a
 // value is shortened, a string of more than 64 KiB is blanked where it would be masked or pseudonymized, and a document
@@ -42,6 +43,10 @@ type JSON struct {
 	run    // of this body alone
 	frames [maxDepth + 2]frame
 	learnt names // of every body in this scope
+
+	parameters names // of forms and multipart bodies, as they are meant; zero until there is one
+	boundary   []byte
+	passes     func(mediaType string) bool // which files are not read
 
 	held    []byte // the window: input that was not given to the sink yet
 	out     []byte // the window as it goes out
@@ -66,6 +71,10 @@ type JSON struct {
 
 // run is what a body leaves behind, zero when the next one starts.
 type run struct {
+	syntax  syntax
+	entries int // parameters or parts so far
+	part    part
+
 	state  state
 	depth  int    // open containers
 	pos    int    // where the next token starts
@@ -210,4 +219,5 @@ func (w *JSON) forget() {
 	}
 	w.crowd.forget()
 	w.judge, w.people, w.sink, w.limits, w.run = nil, nil, nil, Limits{}, run{}
+	w.boundary, w.passes = nil, nil
 }

@@ -34,6 +34,15 @@ func (w *JSON) judgeHole(h *hole) bool {
 	return w.judgeHits(h) && w.judgeWords(h) && w.judgeName(h)
 }
 
+// needPath blocks a message whose path would be withheld as a whole: there is none without one.
+func (h *hole) needPath() {
+	if h.kind == path && h.action > rules.Mask && h.action < rules.Block {
+		if h.action = rules.Block; h.by == nil {
+			h.by = &rules.Decision{Action: rules.Block, Reason: rules.NoRule}
+		}
+	}
+}
+
 // lower takes a decision if it is stricter than what was decided so far.
 func (h *hole) lower(d *rules.Decision, c rules.CategoryID) {
 	if d.Action > h.action {
@@ -43,7 +52,7 @@ func (h *hole) lower(d *rules.Decision, c rules.CategoryID) {
 
 // judgeLabel applies what is declared of the value or around it, or of undeclared values.
 func (w *JSON) judgeLabel(h *hole) bool {
-	if h.silent() || h.kind == piece || h.label == nil && h.container() {
+	if h.silent() || h.bare() || h.label == nil && h.container() {
 		return true
 	}
 	if h.label != nil {
@@ -54,6 +63,8 @@ func (w *JSON) judgeLabel(h *hole) bool {
 	}
 	h.action = h.by.Action
 	switch {
+	case h.kind == file:
+		h.action = wholeAction(h.kind, h.action)
 	case h.label == nil:
 	case h.container():
 		h.action = wholeAction(h.kind, h.action)
@@ -75,12 +86,12 @@ func (w *JSON) judgeLabel(h *hole) bool {
 }
 
 // wholeAction is what an action means for a value that is not written anew: keep and mask go inside a container, and it
-// has no token. A giant string is blanked where it would be masked or pseudonymized, because it is never held whole.
+// has no token. A giant string or a file is blanked where it would be masked or pseudonymized, because it is never held whole.
 func wholeAction(k kind, a rules.Action) rules.Action {
 	switch {
-	case k == giant && (a == rules.Mask || a == rules.Pseudonymize):
+	case k >= file && (a == rules.Mask || a == rules.Pseudonymize):
 		return rules.Blank
-	case k == giant:
+	case k >= file:
 		return a
 	case a == rules.Mask:
 		return rules.Keep
@@ -92,10 +103,22 @@ func wholeAction(k kind, a rules.Action) rules.Action {
 
 // reaches reports whether a value is a number of at least what its label asks for.
 func (w *JSON) reaches(h *hole) bool {
-	if h.kind != number {
+	var literal string
+	switch h.kind {
+	case number:
+		literal = string(w.held[h.start:h.end])
+	case param, escapedParam, encoded, plainText: // a form knows no numbers, only how they are written
+		text := w.unescaped(h)
+		if len(text) == 0 {
+			return false
+		}
+		if end, ok := numberEnd(text, 0); !ok || end != len(text) {
+			return false
+		}
+		literal = string(text)
+	default:
 		return false
 	}
-	literal := string(w.held[h.start:h.end])
 	if n, err := strconv.ParseInt(literal, 10, 64); err == nil {
 		return n >= h.label.Least
 	}
@@ -154,7 +177,11 @@ func (w *JSON) judgeName(h *hole) bool {
 			h.name = d
 		}
 		switch d.Action {
-		case rules.Keep, rules.Pseudonymize:
+		case rules.Keep:
+		case rules.Pseudonymize:
+			if w.syntax >= multipart && h.depth == 1 { // the name does not stand by itself
+				h.action = max(h.action, rules.Strip)
+			}
 		case rules.Block:
 			h.lower(d, c)
 		default:
@@ -171,13 +198,14 @@ func (w *JSON) judgeHoles(n int) error {
 		if !h.judged && h.kind != comma && h.kind != arrayEnd && h.kind != gone {
 			w.judgeOpen(h)
 		}
+		h.needPath()
 		if h.action == rules.Block {
 			if err := w.block(h); err != nil {
 				return err
 			}
 		}
 		k++
-		if h.container() || h.kind == giant {
+		if h.container() || h.kind == file || h.kind == giant {
 			if h.taken() {
 				k = h.after(n)
 			}

@@ -21,6 +21,7 @@ type tree struct {
 	text    string
 	names   []string
 	members []*tree
+	flat    bool // a string that stands outside of a document, so that it may be meant as a number
 }
 
 type modelRecord struct {
@@ -301,7 +302,7 @@ func (m *model) scalar(n *tree, at around, label *rules.Label) (*rules.Decision,
 		action = rules.Keep
 	}
 	if label != nil && label.Least > 0 && !inherited {
-		if f, err := strconv.ParseFloat(n.text, 64); n.kind != 'n' || err != nil || f < float64(label.Least) {
+		if f, err := strconv.ParseFloat(n.text, 64); n.kind != 'n' && !n.flat || err != nil || f < float64(label.Least) {
 			action = max(action, rules.Blank)
 		}
 	}

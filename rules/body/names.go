@@ -121,10 +121,7 @@ func (n *names) member(in *node, raw []byte, escaped bool, stray *field, text *[
 		*text = unescape(emptied(*text), raw)
 		unescaped = *text
 	}
-	*stray = field{name: n.scope.Name(unescaped)}
-	stray.in, stray.context, stray.data = &stray.name, stray.name.Context, stray.name.Data
-	stray.place = n.scope.Member(in.place, &stray.name)
-	stray.look(n.scope, n.scope.Key(&stray.name, in.in))
+	n.stranger(in, unescaped, stray)
 	if len(stray.data) > 0 || len(raw) > maxRemembered || len(in.fields) >= maxNodeFields {
 		return stray
 	}
@@ -135,6 +132,14 @@ func (n *names) member(in *node, raw []byte, escaped bool, stray *field, text *[
 	in.fields[f.raw[1:len(f.raw)-2]] = f
 	n.grow()
 	return f
+}
+
+// stranger makes the stray field that of a name which is not remembered.
+func (n *names) stranger(in *node, name []byte, stray *field) {
+	*stray = field{name: n.scope.Name(name)}
+	stray.in, stray.context, stray.data = &stray.name, stray.name.Context, stray.name.Data
+	stray.place = n.scope.Member(in.place, &stray.name)
+	stray.look(n.scope, n.scope.Key(&stray.name, in.in))
 }
 
 // element returns the field of an array's element at a place.

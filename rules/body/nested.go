@@ -182,8 +182,7 @@ func (w *JSON) readNested(h *hole, text []byte, table *rules.Table) error {
 func (w *JSON) writeNested(h *hole, at int) int {
 	out := w.rewrittenNested(h)
 	w.copyTo(at, h.start)
-	w.out = append(room(w.out, 2*len(out)+2), '"')
-	w.out = append(appendQuoted(w.out, out), '"')
+	w.writeString(h.kind, out)
 	return h.end
 }
 

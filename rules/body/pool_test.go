@@ -46,6 +46,43 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
+// TestNothingIsLeftOfForms looks for what stood in a form and in parts in a rewriter that was released.
+func TestNothingIsLeftOfForms(t *testing.T) {
+	s := scopeOf(t, partRules)
+	const secret = "13800138000"
+	for range 2 {
+		var c collected
+		form := `{"realName":"x` + secret + `","u":"=b"}&` + secret + "=1&phone=%31" + secret + "&a=call+" + secret
+		w := NewForm(judgeFor(s, "reader"), Limits{}, c.sink)
+		if _, _, err := sent(w, &c, form, 9); err != nil {
+			t.Fatal(err)
+		}
+		body := parts(part1(secret, secret), filePart("f", secret, "application/json", `{"`+secret+`":"`+secret+`"}`), filePart("g", secret, "image/png", secret))
+		p, err := NewMultipart(judgeFor(s, "reader"), Limits{}, c.sink, "b", images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = collected{}
+		if _, _, err := sent(p, &c, body, 9); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range []*JSON{w, p} {
+			for i, b := range [][]byte{w.held, w.out, w.facts, w.text, w.edited, w.spare, w.context, w.boundary} {
+				if len(b) > 0 || bytes.Trim(b[:cap(b)], "\x00") != nil {
+					t.Errorf("buffer %d holds %q", i, bytes.Trim(b[:cap(b)], "\x00"))
+				}
+			}
+			for _, n := range w.parameters.nodes {
+				for name := range n.fields {
+					if strings.Contains(name, secret) {
+						t.Errorf("a name that is data is remembered")
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestOneOwner rewrites different bodies at the same time.
 func TestOneOwner(t *testing.T) {
 	s := scopeOf(t, phones)

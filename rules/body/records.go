@@ -90,6 +90,8 @@ func (w *JSON) fill(s *slot, start, end int, k kind) {
 		w.facts = append(w.facts, w.held[start+1:end-1]...)
 	case escapedText:
 		w.facts = unescape(w.facts, w.held[start+1:end-1])
+	case escapedParam, encoded, path:
+		w.facts = unescapePercent(w.facts, w.held[start:end], k == escapedParam)
 	default:
 		w.facts = append(w.facts, w.held[start:end]...)
 	}
@@ -176,7 +178,9 @@ func (w *JSON) blame(h *hole) {
 	} else if h.by.Reason < w.why.Reason {
 		w.why.Reason, w.why.Rule, w.why.Law = h.by.Reason, h.by.Rule, h.by.Law
 	}
-	insert(&w.why.Categories, w.scope.Rules().Categories()[h.category].Name)
+	if h.category != 0 {
+		insert(&w.why.Categories, w.scope.Rules().Categories()[h.category].Name)
+	}
 	if h.label != nil && h.label.Category == h.category {
 		insert(&w.why.Selectors, h.label.Selector)
 	}

@@ -55,7 +55,7 @@ func (w *JSON) plain(f *field, record int32, start, end int, k kind) bool {
 		category, free = l.Category, l.Text
 		detects = detects && free
 	}
-	if k == escapedText || k == text && w.hasWords {
+	if k >= escapedText && k < number || k == text && w.hasWords {
 		return false
 	}
 	d := w.decide(record, category)
@@ -112,19 +112,22 @@ func (w *JSON) unmake(h *hole) {
 func (w *JSON) find(h *hole, f *field) {
 	detects := w.detects && h.searched()
 	switch h.kind {
-	case text, escapedText:
+	case text, escapedText, param, escapedParam, encoded, plainText, path, aside:
 		nests := w.nests && h.searched()
 		if !detects && !nests && !w.hasWords {
 			return
 		}
 		s := w.unescaped(h)
 		if nests {
-			h.nested = nestingOf(s)
+			h.nested = nestingIn(h.kind, s)
 		}
 		if detects {
 			w.hits = w.scope.Detect(w.hits, s, f.context)
+			if h.kind == escapedParam {
+				w.dial(h, s, int(h.hits), f.context)
+			}
 			h.hitsEnd = int32(len(w.hits))
-			h.covered = h.hitsEnd == h.hits+1 && w.hits[h.hits].Start == 0 && w.hits[h.hits].End == len(s) && !h.declared()
+			h.covered = h.hitsEnd == h.hits+1 && w.hits[h.hits].Start == 0 && w.hits[h.hits].End == len(s) && !h.declared() && !h.bare()
 		}
 		if w.hasWords {
 			w.words = w.addWords(h.words, s)
@@ -230,7 +233,7 @@ func (w *JSON) enterHole(outer *frame, h *hole) int32 {
 	if h.kind == giant && w.hasWords && !h.silent() {
 		h.judged, h.worded = false, true // until its last word is read
 	}
-	if h.judged && h.idle() && (h.kind != giant || w.pending == 0) {
+	if h.judged && h.idle() && (h.kind < file || w.pending == 0) {
 		w.count(h)
 		w.unmake(h)
 		w.stays(outer)
@@ -262,7 +265,7 @@ func (w *JSON) leave(i int) int {
 	}
 	w.depth--
 	w.state = wantNext
-	if w.depth == 0 {
+	if w.frames[w.depth].close == 0 {
 		w.state = wantEnd
 	}
 	return i

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"unsafe"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -23,10 +24,10 @@ func (w *JSON) step() error {
 	if w.limits.HoldAll && w.report.Read > w.limits.MaxBody {
 		return &rules.Refusal{Reason: rules.Unreadable, Detail: "the body is larger than max_body"}
 	}
-	if !w.start() {
+	if w.syntax == document && !w.start() {
 		return nil
 	}
-	if err := w.scan(); err != nil {
+	if err := w.read(); err != nil {
 		return err
 	}
 	w.shed()
@@ -55,6 +56,17 @@ func (w *JSON) step() error {
 	err := w.flush(w.settled())
 	w.relieve() // what is left is a part of one token
 	return err
+}
+
+// read looks at what the window holds.
+func (w *JSON) read() error {
+	switch w.syntax {
+	case form:
+		return w.scanForm()
+	case multipart:
+		return w.scanParts()
+	}
+	return w.scan()
 }
 
 // holdAll bounds a body that must not leave in parts.
@@ -91,12 +103,13 @@ func (w *JSON) shed() {
 		if w.mid != 0 {
 			w.mid -= n
 		}
+		w.part.sought -= n
 	}
 }
 
 // squeeze shortens space without end before a value. It cannot go out before the value is decided, since it goes with it.
 func (w *JSON) squeeze() {
-	if w.depth == 0 || w.skip != 0 || w.state >= wantNext || w.pos < len(w.held) {
+	if w.syntax != document || w.depth == 0 || w.skip != 0 || w.state >= wantNext || w.pos < len(w.held) {
 		return
 	}
 	i := len(w.held)
@@ -148,7 +161,7 @@ func (w *JSON) ready() int {
 // finish lets go the whole rest.
 func (w *JSON) finish() error {
 	switch {
-	case w.report.Read == 0:
+	case w.report.Read == 0 && w.syntax == document:
 		return &rules.Refusal{Reason: rules.Unreadable, Detail: "the body is empty"}
 	case w.state != wantEnd || w.pos < len(w.held):
 		return w.unreadable(len(w.held), "the body is cut off")
@@ -202,6 +215,9 @@ func (w *JSON) try(n, limit int, last bool) (bool, error) {
 	if changed {
 		p = w.out
 	}
+	if w.syntax == multipart && w.report.Written == 0 {
+		p = bytes.TrimPrefix(p, []byte("\r\n")) // the first boundary has none, and the part that stood first may be gone
+	}
 	w.reserve(true)
 	if len(p) == 0 && !last {
 		return true, nil
@@ -237,12 +253,14 @@ func (w *JSON) carry(n, limit int) {
 	w.shift(0, limit)
 	w.pos -= limit
 	w.piece -= limit
+	w.part.sought -= limit
 	if w.mid != 0 {
 		w.mid -= limit
 	}
 	if w.skip != 0 && w.skipHole < 0 {
 		w.skipHole = len(w.holes)
 		w.mark(gone, 0, open)
+		w.holes[w.skipHole].depth = uint8(w.skip - 1)
 	}
 	if cap(w.held) > 4*windowSize && len(w.held) < windowSize {
 		w.held = append(make([]byte, 0, 2*windowSize), w.held...)

@@ -2,6 +2,7 @@ package body
 
 import (
 	"bytes"
+	"net/url"
 	"unicode/utf8"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -24,7 +25,7 @@ func (w *JSON) write(h *hole, at, limit int) int {
 	w.out = room(w.out, 64)
 	switch {
 	case h.action >= rules.Blank:
-		w.out = appendBlank(w.out, h)
+		w.out = w.appendBlank(w.out, h)
 	case h.kind == number:
 		w.writeNumber(h)
 	case h.kind == literal:
@@ -39,8 +40,14 @@ func (w *JSON) write(h *hole, at, limit int) int {
 }
 
 // appendBlank appends an empty value of the hole's kind.
-func appendBlank(dst []byte, h *hole) []byte {
+func (w *JSON) appendBlank(dst []byte, h *hole) []byte {
 	switch {
+	case h.kind == members && w.syntax == multipart:
+		return append(append(dst, w.boundary...), "--"...) // no parts
+	case h.kind.unquoted() && h.action == rules.Blank && h.by != nil && h.by.BlankUUID():
+		return append(dst, zeroUUID...)
+	case h.kind.unquoted(), h.kind == members, h.kind == file:
+		return dst
 	case h.kind == object:
 		return append(dst, "{}"...)
 	case h.kind == array:
@@ -80,8 +87,47 @@ func (w *JSON) writeText(h *hole) {
 		value = w.spare
 	}
 	w.edited = h.by.Append(emptied(w.edited), value)
+	w.writeString(h.kind, w.edited)
+}
+
+// writeString writes a value of this kind anew.
+func (w *JSON) writeString(k kind, text []byte) {
+	w.out = room(w.out, 2*len(text)+2)
+	if k > escapedText {
+		w.out = appendContent(w.out, k, text)
+		return
+	}
 	w.out = append(w.out, '"')
-	w.out = append(appendQuoted(w.out, w.edited), '"')
+	w.out = append(appendQuoted(w.out, text), '"')
+}
+
+// appendContent appends text in the way that a value of this kind writes it.
+func appendContent(dst []byte, k kind, text []byte) []byte {
+	switch k {
+	case param, escapedParam:
+		return append(dst, url.QueryEscape(string(text))...)
+	case encoded:
+		return append(dst, cookieEscape.Replace(url.QueryEscape(string(text)))...)
+	case path:
+		return append(dst, pathEscape.Replace(url.QueryEscape(string(text)))...)
+	case plainText:
+		return append(dst, text...)
+	case aside:
+		return append(dst, fileNames.Replace(string(text))...)
+	}
+	return appendQuoted(dst, text)
+}
+
+// writePart writes a part's text. What is written of it must not end the part: a mask could complete a boundary that
+// somebody chose for that.
+func (w *JSON) writePart(h *hole, at int) int {
+	w.copyTo(at, h.start)
+	from := len(w.out)
+	w.copyTo(w.write(h, h.start, h.end), h.end)
+	if len(w.boundary) > 0 && bytes.Contains(w.out[from:], w.boundary) {
+		w.out = w.out[:from]
+	}
+	return h.end
 }
 
 // appendEdited appends a text with its hits rewritten.
@@ -103,11 +149,15 @@ func (w *JSON) appendEdited(dst []byte, h *hole, value []byte) []byte {
 func (w *JSON) writeHits(h *hole, at int) int {
 	content := h.start
 	raw := w.held[h.start:h.end]
-	if h.kind != piece {
+	if h.kind <= escapedText {
 		content, raw = h.start+1, w.held[h.start+1:h.end-1]
 	}
 	value := w.unescaped(h)
-	escaped := h.kind == escapedText || h.kind == piece && h.escaped
+	offset := rawOffset
+	if h.kind.percents() {
+		offset = percentOffset
+	}
+	escaped := h.kind == escapedText || h.kind.percents() || h.kind == piece && h.escaped
 	pos, u := 0, 0 // the same place in raw and in value
 	for _, hit := range w.hits[h.hits:h.hitsEnd] {
 		d := w.decide(h.record, hit.Category)
@@ -116,14 +166,14 @@ func (w *JSON) writeHits(h *hole, at int) int {
 		}
 		start, end := hit.Start, hit.End
 		if escaped {
-			pos, u = rawOffset(raw, pos, u, hit.Start)
+			pos, u = offset(raw, pos, u, hit.Start)
 			start = pos
-			pos, u = rawOffset(raw, pos, u, hit.End)
+			pos, u = offset(raw, pos, u, hit.End)
 			end = pos
 		}
 		w.copyTo(at, content+start)
 		w.edited = d.Append(emptied(w.edited), value[hit.Start:hit.End])
-		w.out = appendQuoted(room(w.out, 2*len(w.edited)), w.edited)
+		w.out = appendContent(room(w.out, 2*len(w.edited)), h.kind, w.edited)
 		at = content + end
 	}
 	return at
@@ -132,6 +182,9 @@ func (w *JSON) writeHits(h *hole, at int) int {
 // rename writes a member's name as a token, and returns where the window goes on.
 func (w *JSON) rename(h *hole, at int) int {
 	start := h.comma
+	if h.kind.unquoted() {
+		return w.renameParam(h, at)
+	}
 	for w.held[start] != '"' { // a comma and space come before it
 		start++
 	}
@@ -154,6 +207,8 @@ func (w *JSON) unescaped(h *hole) []byte {
 		return w.held[h.start+1 : h.end-1]
 	case h.kind == escapedText:
 		w.text = unescape(emptied(w.text), w.held[h.start+1:h.end-1])
+	case h.kind.percents():
+		w.text = unescapePercent(emptied(w.text), w.held[h.start:h.end], h.kind == escapedParam)
 	case !h.escaped:
 		return w.held[h.start:h.end]
 	default:

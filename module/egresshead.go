@@ -1,0 +1,155 @@
+package minimize
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/body"
+)
+
+// What is not sent to a recipient, whatever the rules say. A digest confirms a guess about what was taken out of a body,
+// a token is not the recipient's unless it is registered as its credentials, and what a proxy says of hosts is ours.
+var neverSent = []string{
+	"Authorization", "Proxy-Authorization", "X-Auth-Token", "X-Access-Token", "X-Api-Key", "X-Csrf-Token", "X-Xsrf-Token",
+	"Content-Digest", "Repr-Digest", "Digest", "Content-Md5", "Content-Length", "Trailer", "Early-Data",
+	"X-Forwarded-Host", "X-Forwarded-Server", "X-Original-Url", "X-Rewrite-Url", decisionHeader,
+}
+
+// ambient are the headers that clients and proxies add by themselves. What may not leave of them is left out, and the rest
+// of the message goes: nobody meant to send it.
+var ambient = []string{
+	"Cookie", "Referer", "User-Agent", "Via", "Origin", "From", "Dnt", "Sec-Gpc", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip",
+	"X-Client-Ip", "X-Cluster-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip", "X-Request-Id",
+	"X-Correlation-Id", "Request-Id", "Traceparent", "Tracestate", "Baggage",
+}
+
+// authenticating are the headers that callers prove with who they are.
+var authenticating = []string{"Authorization", "Cookie", "Proxy-Authorization"}
+
+// judgeHead returns the request as it may be sent, but for its body.
+func (p *parcel) judgeHead(ctx context.Context) (*http.Request, *rules.Refusal) {
+	head := body.NewHead(p.judged)
+	defer func() { addReport(&p.report, head.Report()) }()
+	out := (&http.Request{
+		Method: p.req.Method, Host: p.origin.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
+	}).WithContext(ctx)
+	var err error
+	if out.URL, err = p.judgeURL(head); err != nil {
+		return nil, refusalOf(err)
+	}
+	if err := p.judgeHeaders(head, out.Header); err != nil {
+		return nil, refusalOf(err)
+	}
+	return out, nil
+}
+
+func (p *parcel) judgeURL(head *body.Head) (*url.URL, error) {
+	from := p.req.URL
+	if from.Opaque != "" || from.User != nil {
+		return nil, &rules.Refusal{Reason: rules.Unreadable, Detail: "reading a target that is no path"}
+	}
+	escaped, err := head.Path(from.EscapedPath())
+	if err != nil {
+		return nil, err
+	}
+	u := &url.URL{Scheme: p.origin.scheme, Host: p.origin.dial, RawPath: escaped, ForceQuery: from.ForceQuery}
+	if u.Path, err = url.PathUnescape(escaped); err != nil {
+		return nil, &rules.Refusal{Reason: rules.Unreadable, Detail: "reading a path"}
+	}
+	if from.RawQuery != "" {
+		u.RawQuery, err = head.Query(from.RawQuery)
+	}
+	return u, err
+}
+
+func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
+	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.MessageFacts())} // for what is encoded in a value
+	for name, values := range p.req.Header {
+		name = http.CanonicalHeaderKey(name)
+		switch {
+		case p.credential(name) && p.t.authenticates && slices.Contains(authenticating, name) && slices.Equal(values, p.asked.Header[name]):
+			continue // it tells us who the caller is; the recipient's own would have been set by the configuration
+		case p.credential(name):
+			to[name] = append(to[name], values...)
+			continue
+		case name == "Signature" || name == "Signature-Input":
+			return &rules.Refusal{Reason: rules.SignedBody, Detail: "a signed message (RFC 9421) cannot be minimized"}
+		case name == "Content-Type", slices.Contains(neverSent, name), slices.Contains(strippedFromRequests, name), slices.Contains(p.t.rest, name):
+			continue
+		}
+		for _, value := range values {
+			kept, stays, err := head.Header(name, value)
+			switch {
+			case err != nil && !slices.Contains(ambient, name):
+				return err
+			case err == nil && stays && kept != "" && !sieve.hides(kept, 0):
+				to[name] = append(to[name], kept)
+			}
+		}
+	}
+	if _, ok := to["User-Agent"]; !ok {
+		to["User-Agent"] = []string{""} // or net/http sends its own
+	}
+	return nil
+}
+
+// credential reports whether a header is registered as what the recipient knows us by.
+func (p *parcel) credential(name string) bool {
+	return slices.ContainsFunc(p.entry.Credentials, func(c string) bool { return strings.EqualFold(c, name) })
+}
+
+// requestKind is how a request's body is read.
+type requestKind struct {
+	mediaType string
+	boundary  string // of a multipart body
+}
+
+// kindOfRequest reads the media type of a request. ok is false where its body cannot be judged.
+func kindOfRequest(header http.Header) (k requestKind, ok bool) {
+	values := header["Content-Type"]
+	if len(values) != 1 {
+		return k, false
+	}
+	mediaType, params, err := mime.ParseMediaType(values[0])
+	if err != nil {
+		return k, false
+	}
+	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return k, false
+	}
+	k = requestKind{mediaType, params["boundary"]}
+	return k, isJSON(mediaType) || mediaType == "application/x-www-form-urlencoded" || mediaType == "multipart/form-data"
+}
+
+// header is the media type as it is sent: no parameter but what a reader needs.
+func (k requestKind) header() []string {
+	if k.mediaType == "multipart/form-data" {
+		return []string{mime.FormatMediaType(k.mediaType, map[string]string{"boundary": k.boundary})}
+	}
+	return []string{k.mediaType}
+}
+
+// rewriter returns what judges a body of this kind.
+func (k requestKind) rewriter(j *rules.Judge, l body.Limits, sink body.Sink) (*body.JSON, error) {
+	switch {
+	case isJSON(k.mediaType):
+		return body.NewJSON(j, l, sink), nil
+	case k.mediaType == "multipart/form-data":
+		return body.NewMultipart(j, l, sink, k.boundary, func(string) bool { return false })
+	}
+	return body.NewForm(j, l, sink), nil
+}
+
+// refusalOf is an error of judging as a refusal: it is one, or judging failed.
+func refusalOf(err error) *rules.Refusal {
+	if refusal, ok := errors.AsType[*rules.Refusal](err); ok {
+		return refusal
+	}
+	return &rules.Refusal{Reason: rules.Unavailable, Detail: "the request cannot be judged at the moment"}
+}
