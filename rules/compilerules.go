@@ -89,6 +89,9 @@ func (c *compiler) compileRule(r *Rule, limit bool) *compiledRule {
 		compiled.level, _ = ParseLevel(r.Unless.Consent)
 	}
 	c.compileActs(compiled, limit)
+	if !limit {
+		c.checkPlain(compiled)
+	}
 	c.compileMasks(compiled)
 	return compiled
 }
@@ -199,4 +202,22 @@ func (c *compiler) compileMasks(r *compiledRule) {
 		}
 		return strings.Compare(string(a.category), string(b.category))
 	})
+}
+
+// checkPlain finds card numbers on their way over plain HTTP: PCI DSS 4.2.1 wants strong cryptography on open networks.
+func (c *compiler) checkPlain(r *compiledRule) {
+	for _, w := range r.To {
+		for _, name := range slices.Sorted(maps.Keys(c.register)) {
+			to := c.register[name]
+			plain := slices.IndexFunc(to.Hosts, func(host string) bool { return strings.HasPrefix(host, "http://") })
+			if plain < 0 || w.Name != to.Name && w.Name != to.Kind {
+				continue
+			}
+			for id := range c.categories {
+				if category := c.categories[id].Name; CardNumber.Contains(category) && r.named[id] && r.acts[id] == Keep {
+					c.errorf(w.Pos, "rule %s keeps %s for the recipient %s, which is reached by plain HTTP: register https:// or mask it", r.ID, category, name)
+				}
+			}
+		}
+	}
 }

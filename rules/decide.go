@@ -69,6 +69,7 @@ const (
 	AuthSecret   Category = "auth.secret"
 	AuthToken    Category = "auth.token"
 	CardSecurity Category = "card.security"
+	CardNumber   Category = "card.number"
 	AddressBook  Category = "addressbook"
 
 	FinancialDebt   Category = "financial.debt"

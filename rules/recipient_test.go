@@ -109,6 +109,60 @@ func TestRecipientRefused(t *testing.T) {
 	}
 }
 
+// TestPlainCards: card numbers do not leave over plain HTTP, whatever a rule permits.
+func TestPlainCards(t *testing.T) {
+	const text = `purposes: [p]
+recipients: {shop: {kind: processor, hosts: [%s], contract: {from: 2026-01-01}}}
+allow: [{id: pay, to: %s, for: p, basis: contract, %s}]
+`
+	for _, c := range []struct {
+		host, to, acts string
+		ok             bool
+	}{
+		{"http://pay.example", "shop", "keep: [card.number]", false}, {"http://pay.example", "processor", "keep: [card]", false},
+		{"https://pay.example, http://pay.example:8080", "shop", "keep: [sensitive]", false},
+		{"https://pay.example", "shop", "keep: [card]", true}, {"http://pay.example", "shop", "mask: [card.number]", true},
+		{"http://pay.example", "third_party", "keep: [card]", true}, {"http://pay.example", "shop", "keep: [order]", true},
+	} {
+		d, err := Parse("a.yaml", []byte("minimize: 1\n"+fmt.Sprintf(text, c.host, c.to, c.acts)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Compile([]*Document{d}, Options{}); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// TestPseudonymsPerRecipient: the token of one recipient says nothing to another one, and is the same whenever it is made.
+func TestPseudonymsPerRecipient(t *testing.T) {
+	keys, err := NewKeyRing(map[string][]byte{"k1": []byte("0123456789abcdef0123456789abcdef")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func(recipient string) string {
+		d, err := Parse("a.yaml", []byte(`minimize: 1
+purposes: [p]
+recipients:
+  one: {kind: third_party, contract: {from: 2026-01-01}}
+  two: {kind: third_party, contract: {from: 2026-01-01}}
+allow: [{id: ads, to: third_party, for: p, basis: contract, pseudonymize: [device]}]
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Compile([]*Document{d}, Options{Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := r.Scope("POST", "/").Judge(&Disclosure{Position: Egress, Recipient: recipient, Purpose: "p", Time: modelNow})
+		return string(j.Table(j.MessageFacts()).Decide(r.ID("device.imei")).Append(nil, []byte("490154203237518")))
+	}
+	if one, again, two := token("one"), token("one"), token("two"); one != again || one == two || one == "" {
+		t.Errorf("%s, %s and %s", one, again, two)
+	}
+}
+
 // TestModelRecipient compares random registers with the sentences of the design, one after another.
 func TestModelRecipient(t *testing.T) {
 	seed := rand.Uint64()
