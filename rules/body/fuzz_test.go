@@ -50,6 +50,20 @@ var (
 	surrogates = regexp.MustCompile(`(?i:\\ud[89a-f][0-9a-f]{2})`)
 )
 
+// builtIn reports whether a body held what nobody gets, whatever the rules say: a password's hash, a token.
+func builtIn(s *rules.Scope, r *rules.Report) bool {
+	for c, actions := range r.Counts {
+		name := s.Rules().Categories()[c].Name
+		limited := rules.AuthSecret.Contains(name) || rules.AuthToken.Contains(name) || rules.CardSecurity.Contains(name) || rules.AddressBook.Contains(name)
+		for action, n := range actions {
+			if n > 0 && limited && rules.Action(action) != rules.Keep {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // FuzzJSON checks that every body is refused or comes out as JSON, whatever the cuts, and as it was where all is permitted.
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{
@@ -70,11 +84,11 @@ func FuzzJSON(f *testing.F) {
 		limits := Limits{Hold: int(hold)}
 		input := string(body)
 		plain := bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-		all, _, err := rewrite(judgeFor(s, "full"), limits, input, 1+int(chunk))
+		all, report, err := rewrite(judgeFor(s, "full"), limits, input, 1+int(chunk))
 		if want := strict(plain); (err == nil) != want {
 			t.Fatalf("%v, another reader says %v: %q", err, want, body)
 		}
-		if err == nil && !bytes.Equal(all.body, plain) {
+		if err == nil && !bytes.Equal(all.body, plain) && !builtIn(s, report) {
 			t.Fatalf("%q came out as %q", body, all.body)
 		}
 		some, _, err := rewrite(judgeFor(s, "reader"), limits, input, 1+int(chunk))
