@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -124,7 +125,7 @@ func (p *parcel) staysHome(res *http.Response) bool {
 	}
 	for _, location := range res.Header["Location"] {
 		to, err := url.Parse(location)
-		if err != nil {
+		if err != nil || strings.Contains(location, `\`) { // browsers read it as a slash: url.spec.whatwg.org, 4.4
 			return false
 		}
 		to = (&url.URL{Scheme: p.origin.scheme, Host: p.origin.dial, Path: "/"}).ResolveReference(to)

@@ -86,6 +86,7 @@ func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 		for _, value := range values {
 			kept, stays, err := head.Header(name, value)
 			switch {
+			case bearsToken(value): // whatever it is called
 			case err != nil && !slices.Contains(ambient, name):
 				return err
 			case err == nil && stays && kept != "" && !sieve.hides(kept, 0):
@@ -97,6 +98,13 @@ func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 		to["User-Agent"] = []string{""} // or net/http sends its own
 	}
 	return nil
+}
+
+// bearsToken reports whether a value is written like an Authorization (RFC 9110 section 11.6.2): that of the caller, under
+// another name.
+func bearsToken(value string) bool {
+	scheme, token, found := strings.Cut(strings.TrimSpace(value), " ")
+	return found && token != "" && slices.ContainsFunc([]string{"Basic", "Bearer", "Digest", "Negotiate", "DPoP"}, func(s string) bool { return strings.EqualFold(s, scheme) })
 }
 
 // credential reports whether a header is registered as what the recipient knows us by.

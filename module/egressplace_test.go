@@ -68,7 +68,7 @@ func TestEgressInside(t *testing.T) {
 	address.Store("127.0.0.1")
 	site := "minimize_egress ads {\npurpose advertising\ntransport http {\nresolvers " + nameServer(t, &address) + "\n}\n}"
 	g := prepare(t)
-	g.write("rules/shop.yaml", partnerRules("http://partner.test:"+port, inContract, everything))
+	g.write("rules/shop.yaml", partnerRules("http://partner.test:"+port, inContract, noCards))
 	if err := g.load(r.addr, "", site); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +111,7 @@ func TestLeadsOut(t *testing.T) {
 func TestEgressRedirect(t *testing.T) {
 	for location, want := range map[string]int{
 		"https://elsewhere.example/": 502, "//elsewhere.example/": 502, "http://{addr}@elsewhere.example/": 502, "https://{addr}/": 502, "ftp://{addr}/": 502,
+		`/\elsewhere.example/`: 502, `/\\elsewhere.example/`: 502, `\\elsewhere.example/`: 502, `\/elsewhere.example/`: 502,
 		"http://{addr}/next": 307, "/next": 307, "next": 307, ":bad": 502,
 	} {
 		r := newRecorder(t)
@@ -171,7 +172,7 @@ func TestEgressProxies(t *testing.T) {
 		t.Setenv(name, "http://"+proxy.addr)
 	}
 	g := prepare(t)
-	g.write("rules/shop.yaml", partnerRules("http://partner.invalid", inContract, everything))
+	g.write("rules/shop.yaml", partnerRules("http://partner.invalid", inContract, noCards))
 	if err := g.load("", "", toAds); err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (s *headerSieve) pass(name, value string, depth depth) (string, bool) {
 // sameSite reports whether a Location leads to this site, by a URL without personal data.
 func (s *headerSieve) sameSite(location string) bool {
 	u, err := url.Parse(location)
-	if err != nil || u.User != nil || u.Host != "" && !strings.EqualFold(u.Host, s.host) || u.Host == "" && u.Scheme != "" {
+	if err != nil || strings.Contains(location, `\`) || u.User != nil || u.Host != "" && !strings.EqualFold(u.Host, s.host) || u.Host == "" && u.Scheme != "" {
 		return false
 	}
 	query, err := url.ParseQuery(u.RawQuery)

@@ -49,6 +49,8 @@ func TestResponseHeaders(t *testing.T) {
 		{"Www-Authenticate", "Basic imei=1", ""},
 		{"Location", "http://10.0.0.5/internal", ""},
 		{"Location", "//evil.example/x", ""},
+		{"Location", `/\evil.example/x`, ""},
+		{"Location", `\\evil.example/x`, ""},
 		{"Location", "javascript:alert(1)", ""},
 		{"Content-Location", "/orders/" + someIMEI, ""},
 		{"Link", "</orders?phone=" + somePhone + ">; rel=next", ""},

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"maps"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -204,13 +206,22 @@ func (c *compiler) compileMasks(r *compiledRule) {
 	})
 }
 
+// isPlain reports whether a recipient's origin is reached without TLS, by more than this machine.
+func isPlain(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback())
+}
+
 // checkPlain finds card numbers on their way over plain HTTP: PCI DSS 4.2.1 wants strong cryptography on open networks.
 func (c *compiler) checkPlain(r *compiledRule) {
 	for _, w := range r.To {
 		for _, name := range slices.Sorted(maps.Keys(c.register)) {
 			to := c.register[name]
-			plain := slices.IndexFunc(to.Hosts, func(host string) bool { return strings.HasPrefix(host, "http://") })
-			if plain < 0 || w.Name != to.Name && w.Name != to.Kind {
+			if !slices.ContainsFunc(to.Hosts, isPlain) || w.Name != to.Name && w.Name != to.Kind {
 				continue
 			}
 			for id := range c.categories {

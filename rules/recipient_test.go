@@ -121,6 +121,7 @@ allow: [{id: pay, to: %s, for: p, basis: contract, %s}]
 	}{
 		{"http://pay.example", "shop", "keep: [card.number]", false}, {"http://pay.example", "processor", "keep: [card]", false},
 		{"https://pay.example, http://pay.example:8080", "shop", "keep: [sensitive]", false},
+		{"http://127.0.0.1:8080", "shop", "keep: [card]", true}, {"http://10.0.0.1", "shop", "keep: [card]", false},
 		{"https://pay.example", "shop", "keep: [card]", true}, {"http://pay.example", "shop", "mask: [card.number]", true},
 		{"http://pay.example", "third_party", "keep: [card]", true}, {"http://pay.example", "shop", "keep: [order]", true},
 	} {

@@ -82,19 +82,25 @@ func (w *JSON) cutPiece(fr *frame, last bool) bool {
 	if w.pieceEsc {
 		end, _ = rawOffset(raw, 0, 0, end)
 	}
-	if len(w.hits) > from {
-		w.pieceHole(fr, from, w.piece+end)
+	// A name that the text gives a value to takes the piece with it, and the next one where its value may go on: the context
+	// is read again.
+	names := len(w.words)
+	if fr.search && w.nests && marked(w.text) {
+		w.words = append(w.words, w.scope.Assigned(nil, w.text)...)
+	}
+	if len(w.hits) > from || len(w.words) > names {
+		w.pieceHole(fr, from, names, w.piece+end)
 	}
 	w.piece += end
 	w.context = append(emptied(w.context), w.text[max(0, limit-contextSize):limit]...)
 	return true
 }
 
-// pieceHole makes a hole of the piece that ends at end, with the hits from index from on.
-func (w *JSON) pieceHole(fr *frame, from, end int) {
+// pieceHole makes a hole of the piece that ends at end, with the hits from index from on, and the names.
+func (w *JSON) pieceHole(fr *frame, from, names, end int) {
 	w.mark(piece, w.piece, end)
 	h := &w.holes[len(w.holes)-1]
-	h.record, h.escaped, h.hits = fr.record, w.pieceEsc, int32(from)
+	h.record, h.escaped, h.hits, h.words = fr.record, w.pieceEsc, int32(from), int32(names)
 	w.settleHole(h)
 	if h.judged && h.idle() && w.pending == 0 {
 		w.count(h)

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"strings"
@@ -242,5 +243,35 @@ func TestBudget(t *testing.T) {
 	}
 	if early == 0 || budget.left.Load() != 1<<20 {
 		t.Errorf("%d bodies left early, %d bytes of the budget are left", early, budget.left.Load())
+	}
+}
+
+// TestGiantNames: a name that a giant string gives a value to takes its piece with it, wherever it stands in the string.
+func TestGiantNames(t *testing.T) {
+	j := judgeFor(scopeOf(t, shop+"  - {id: some, to: reader, for: work, keep: [general]}\n"), "reader")
+	full := judgeFor(scopeOf(t, shop), "full")
+	filler := strings.Repeat("lorem ipsum ", 8000)
+	for _, text := range []string{
+		"phone=Alice " + filler, filler + "phone=Alice", filler + "phone=Alice " + filler, "name=Alice token=tok12345 imei=A1 " + filler,
+		"https://shop.example/" + strings.Repeat("y", 80_000) + "?phone=Alice", filler + `'phone': 'Alice'` + filler,
+		strings.Repeat("x", 65_530) + " phone=Alice " + filler,
+	} {
+		for _, hold := range []int{1, 100_000, 1 << 20} {
+			body := `{"a":` + quoted(text) + `,"b":1}`
+			for _, chunk := range []int{1000, 1 << 20} {
+				c, _, err := rewrite(j, Limits{Hold: hold}, body, chunk)
+				if err != nil || strings.Contains(string(c.body), "Alice") || !json.Valid(c.body) || !strings.HasSuffix(string(c.body), `"b":1}`) {
+					t.Errorf("hold %d: %v, %d bytes, shown %v: %.40q", hold, err, len(c.body), strings.Contains(string(c.body), "Alice"), text)
+				}
+			}
+			if c, _, err := rewrite(full, Limits{Hold: hold}, body, 1<<20); err == nil && string(c.body) != body && !strings.Contains(text, "token=") {
+				t.Errorf("with all rights %d bytes became %d: %.40q", len(body), len(c.body), text)
+			}
+		}
+	}
+	// What gives no withheld name a value stays, equals signs or not.
+	body := `{"a":"` + strings.Repeat("QUJD", 40_000) + `==","b":"` + filler + `x=1 ` + filler + `"}`
+	if got := output(t, j, body); got != body {
+		t.Errorf("%d bytes became %d", len(body), len(got))
 	}
 }

@@ -135,7 +135,7 @@ func (w *JSON) splice(n, limit int) (bool, error) {
 			if h.end == open {
 				at = limit
 			}
-			if h.kind >= object {
+			if h.kind >= object && h.kind != piece {
 				k = h.after(n)
 			}
 			continue

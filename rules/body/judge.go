@@ -155,11 +155,15 @@ func (w *JSON) judgeWords(h *hole) bool {
 		if d == nil {
 			return false
 		}
-		if d.Action > h.action {
-			h.lower(d, label.Category)
-			if h.kind == giant {
-				h.action = wholeAction(giant, h.action)
-			}
+		if d.Action <= h.action || h.kind == piece && label.Text && d.Action == rules.Mask {
+			continue
+		}
+		h.lower(d, label.Category)
+		switch h.kind {
+		case giant:
+			h.action = wholeAction(giant, h.action)
+		case piece: // nobody knows where the value ends
+			h.action = max(h.action, rules.Strip)
 		}
 	}
 	return true

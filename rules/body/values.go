@@ -208,7 +208,7 @@ func (w *JSON) enter(i, start int, end byte, k kind) {
 	}
 	h := w.newHole(outer, f, record, k)
 	h.start = start
-	search, inherit := k == giant && w.detects && h.searched(), h.label
+	search, inherit := k == giant && (w.detects || w.nests) && h.searched(), h.label
 	if k == giant && w.nests && h.searched() {
 		h.nested = giantNesting(w.held[start+1:])
 	}
