@@ -139,16 +139,22 @@ func (c *call) storedCase() (*consentstore.Case, error) {
 	return &stored.Cases[i], nil
 }
 
+// knownCase is the case that is spoken of, which has to be there.
+func (c *call) knownCase() (*consentstore.Case, error) {
+	stored, err := c.storedCase()
+	if err == nil && stored == nil {
+		return nil, errNoCase
+	}
+	return stored, err
+}
+
 func (c *call) readCase() (any, error) {
 	if err := c.manager(); err != nil {
 		return nil, err
 	}
-	stored, err := c.storedCase()
-	switch {
-	case err != nil:
+	stored, err := c.knownCase()
+	if err != nil {
 		return nil, err
-	case stored == nil:
-		return nil, errNoCase
 	}
 	c.audit(&consentLine{event: eventRead, subject: stored.Subject})
 	return stored, nil
@@ -188,12 +194,9 @@ func (c *call) closeCase() (any, error) {
 	if err := c.body(&struct{}{}, false); err != nil {
 		return nil, err
 	}
-	stored, err := c.storedCase()
-	switch {
-	case err != nil:
+	stored, err := c.knownCase()
+	if err != nil {
 		return nil, err
-	case stored == nil:
-		return nil, errNoCase
 	}
 	return nil, c.apply(consentstore.Batch{Closed: []consentstore.Case{*stored}}, &consentLine{event: eventClosed, subject: stored.Subject})
 }

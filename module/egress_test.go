@@ -145,12 +145,13 @@ func egress(t *testing.T, r *recorder, entry, allow, site string) *gateway {
 	return g
 }
 
-// send sends a request with a body. Headers are written as "Name: value".
+// send sends a request with a body.
 func (g *gateway) send(method, path, body string, header ...string) *answer {
 	g.t.Helper()
 	return g.stream(method, path, strings.NewReader(body), header...)
 }
 
+// stream sends a request. Headers are written as "Name: value".
 func (g *gateway) stream(method, path string, body io.Reader, header ...string) *answer {
 	g.t.Helper()
 	req, err := http.NewRequest(method, g.url+path, body)

@@ -186,24 +186,10 @@ func (g *gateway) get(path string, header ...string) *answer {
 	return g.do(http.MethodGet, path, header...)
 }
 
-// do sends a request with headers written as "Name: value".
+// do sends a request without a body.
 func (g *gateway) do(method, path string, header ...string) *answer {
 	g.t.Helper()
-	req, err := http.NewRequest(method, g.url+path, nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for _, h := range header {
-		name, value, _ := strings.Cut(h, ": ")
-		req.Header.Add(name, value)
-	}
-	res, err := g.client.Do(req)
-	if err != nil {
-		return &answer{err: err}
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	return &answer{status: res.StatusCode, header: res.Header, body: string(body), err: err}
+	return g.stream(method, path, nil, header...)
 }
 
 // refused checks for a clean refusal: a problem document with this status and reason, and nothing of the upstream's.

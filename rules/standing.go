@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/binary"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -82,7 +83,7 @@ func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor 
 		return either(p.whether(p.ward), j.told(p, person, func() bool { return slices.Contains(person.Guardians, j.disclosure.Caller.ID) }))
 	case askMinor:
 		if minor != unknown {
-			return oneOf(map[answer]string{yes: "true", no: "false"}[minor], c.want)
+			return oneOf(strconv.FormatBool(minor == yes), c.want)
 		}
 	case askEnded:
 		return either(p.ended, j.told(p, person, func() bool { return person.Ended }))
