@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -156,13 +157,16 @@ func (s *suite) compile(written *fixtureFile) {
 	}
 	var docs []*rules.Document
 	for _, n := range files {
-		file := filepath.Join(filepath.Dir(s.file), n.Value)
-		data, err := os.ReadFile(file)
+		file := n.Value
+		if !rulefile.IsPack(file) {
+			file = filepath.Join(filepath.Dir(s.file), file)
+		}
+		data, err := rulefile.Read(file)
 		if err != nil {
-			s.fail(n, "reading the rules: there is no readable file %s", file)
+			s.fail(n, "reading the rules: %v", err)
 			continue
 		}
-		doc, err := rules.Parse(file, data)
+		doc, err := rulefile.Parse(file, data)
 		s.addRules(err)
 		docs = append(docs, doc)
 	}

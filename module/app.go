@@ -34,7 +34,8 @@ var pollEvery = time.Second
 // App holds what all `minimize` routes share: the rules, the keys, the audit log and the memory for held bodies. Rules and
 // keys are read again when their files change; a change that does not load leaves the last good rules in force.
 type App struct {
-	// Rules are the rule documents: file names or patterns, `*` for any part of a name. At least one document is needed.
+	// Rules are the rule documents: file names or patterns, `*` for any part of a name, and packs of the
+	// binary, such as pack:gdpr. At least one document is needed.
 	Rules []string `json:"rules,omitempty"`
 
 	// Keys is a directory of keys for pseudonyms: a file is a key of at least 16 random bytes, its name the key id. New

@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/logging"
 	"github.com/dustin/go-humanize"
+
+	"github.com/caddy-minimize/minimize/module/rulefile"
 )
 
 func init() {
@@ -348,7 +350,7 @@ func absolute(d *caddyfile.Dispenser, path string) (string, error) {
 	if path == "" {
 		return "", errors.New("a path is empty")
 	}
-	if filepath.IsAbs(path) || strings.HasPrefix(path, "{") {
+	if filepath.IsAbs(path) || strings.HasPrefix(path, "{") || rulefile.IsPack(path) {
 		return path, nil
 	}
 	dir := filepath.Dir(d.File())

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -44,7 +45,7 @@ func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
 		return err
 	}
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		data, err := rulefile.Read(name)
 		if err != nil {
 			return fmt.Errorf("reading a rule document: %w", err)
 		}
@@ -62,6 +63,10 @@ func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
 func expand(patterns []string) ([]string, error) {
 	var names []string
 	for _, pattern := range patterns {
+		if rulefile.IsPack(pattern) {
+			names = append(names, pattern)
+			continue
+		}
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("reading the pattern of rule documents %q: %w", pattern, err)
@@ -111,7 +116,7 @@ func load(f *files) (*loaded, error) {
 	var errs rules.Errors
 	byName := make(map[string]*rules.Document)
 	for _, file := range f.rules {
-		doc, err := rules.Parse(file.name, file.data)
+		doc, err := rulefile.Parse(file.name, file.data)
 		if err != nil {
 			if !collect(&errs, err) {
 				return nil, err

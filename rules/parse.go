@@ -23,9 +23,10 @@ func Parse(file string, data []byte) (*Document, error) {
 	return d, nil
 }
 
-// documentName is the file's name without directory and extensions: shop.rules.yaml is the document shop.
+// documentName is the file's name without directory and extensions: shop.rules.yaml is the document shop. That of a pack
+// is the pack's.
 func documentName(file string) string {
-	base := filepath.Base(file)
+	base := strings.TrimPrefix(filepath.Base(file), "pack:")
 	if name, _, _ := strings.Cut(base, "."); name != "" {
 		return name
 	}

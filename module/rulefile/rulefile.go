@@ -1,0 +1,33 @@
+// Package rulefile reads rule documents from where they are written: files, and the packs inside the binary.
+package rulefile
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/packs"
+)
+
+// packPrefix is how a pack is named where a file could be: pack:gdpr.
+const packPrefix = "pack:"
+
+// IsPack reports whether a name is that of a pack, and no path.
+func IsPack(name string) bool { return strings.HasPrefix(name, packPrefix) }
+
+// Read returns the text of a file or a pack.
+func Read(name string) ([]byte, error) {
+	pack, ok := strings.CutPrefix(name, packPrefix)
+	if !ok {
+		return os.ReadFile(name)
+	}
+	data, ok := packs.Read(pack)
+	if !ok {
+		return nil, fmt.Errorf("no pack is named %q; there are %s", pack, strings.Join(packs.Names(), ", "))
+	}
+	return data, nil
+}
+
+// Parse reads a document. All errors come at once, as rules.Errors.
+func Parse(name string, data []byte) (*rules.Document, error) { return rules.Parse(name, data) }
