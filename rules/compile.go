@@ -32,7 +32,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 	}
 	c := &compiler{
 		Ruleset: &Ruleset{
-			documents: append([]*Document{base}, docs...),
+			documents: withRoutes(append([]*Document{base}, docs...)),
 			ids:       map[Category]CategoryID{},
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
@@ -55,6 +55,15 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 	}
 	c.hash = hashOf(docs, base)
 	return c.Ruleset, nil
+}
+
+// withRoutes lists what a document says of its routes as documents of their own, behind it.
+func withRoutes(docs []*Document) []*Document {
+	var all []*Document
+	for _, d := range docs {
+		all = append(append(all, d), d.Routes...)
+	}
+	return all
 }
 
 type compiler struct {
