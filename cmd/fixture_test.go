@@ -34,6 +34,14 @@ func TestFixturesPeople(t *testing.T) {
 	}
 }
 
+// TestFixturesDirections: what is sent is judged as well as what is answered.
+func TestFixturesDirections(t *testing.T) {
+	code, out, errs := runTestCommand(t, false, "testdata/fixtures/directions.fixtures.yaml")
+	if code != testPassed || !strings.Contains(out, "All 4 fixtures passed.") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
 // TestFixturesFail: what differs is named by its place, with what was wanted and what came, and nothing else.
 func TestFixturesFail(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/failing.fixtures.yaml")
