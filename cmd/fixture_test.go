@@ -127,8 +127,8 @@ func TestFixturesNone(t *testing.T) {
 
 func TestFixturesFolder(t *testing.T) {
 	files, err := fixtureFiles("testdata/fixtures")
-	if err != nil || len(files) != 4 {
-		t.Errorf("found %v, %v, want the four files of fixtures", files, err)
+	if err != nil || len(files) != 5 {
+		t.Errorf("found %v, %v, want the five files of fixtures", files, err)
 	}
 }
 
