@@ -14,13 +14,10 @@ import (
 
 // Scope is what places and names mean in the messages of one operation. Immutable, safe for concurrent use.
 type Scope struct {
+	*vocabulary
 	rules      *Ruleset
 	places     *places
 	records    []*Record
-	names      *detect.Names // declared names, to rows of keys
-	keys       []keyRow
-	within     *detect.Names // names that `in` asks for, to their ids
-	words      []wordLabel
 	detectors  detect.Set
 	kinds      []CategoryID // by detect.Kind
 	undeclared bool
