@@ -72,6 +72,37 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestKnownHead: who noted a head elsewhere sees that the end was removed, or the whole log written anew.
+func TestKnownHead(t *testing.T) {
+	lines := written(t, 30)
+	known := verify(t, bytes.Join(lines[:20], nil)).Head
+	other := bytes.ReplaceAll(bytes.Join(lines, nil), []byte("mask"), []byte("keep"))
+	for _, c := range []struct {
+		name string
+		log  []byte
+		want string // "": nothing is found
+	}{
+		{"as it was", bytes.Join(lines, nil), ""},
+		{"the end removed", bytes.Join(lines[:19], nil), "ends before entry 20"},
+		{"written anew", other, "another one than the head"},
+	} {
+		v := &Verifier{Known: known}
+		for i, line := range bytes.Split(c.log, []byte("\n")) {
+			if len(line) > 0 {
+				v.Next(Entry{"audit.jsonl", i + 1, line})
+			}
+		}
+		v.End()
+		found := ""
+		for _, f := range v.Findings {
+			found += f.What + "\n"
+		}
+		if (c.want == "") != (found == "") || !strings.Contains(found, c.want) {
+			t.Errorf("%s: %q", c.name, found)
+		}
+	}
+}
+
 // TestRotated: a log in several files, some compressed, is one.
 func TestRotated(t *testing.T) {
 	lines := written(t, 30)

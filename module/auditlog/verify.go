@@ -139,6 +139,7 @@ func inOrder(paths []string) ([]string, error) {
 
 // Verifier checks that entries follow each other.
 type Verifier struct {
+	Known    Head // an entry that was noted elsewhere, to be found again; Seq 0: none
 	Entries  int
 	Findings []Finding
 	Head     Head // of the last entry
@@ -171,6 +172,16 @@ func (v *Verifier) Next(e Entry) {
 	}
 	v.started = true
 	v.Head, v.last = Head{seq, sha256.Sum256(e.Text)}, Entry{File: e.File, Line: e.Line}
+	if seq == v.Known.Seq && v.Head != v.Known {
+		v.found(e, "this entry is another one than the head that was noted")
+	}
+}
+
+// End checks that the log goes as far as is known.
+func (v *Verifier) End() {
+	if v.Head.Seq < v.Known.Seq {
+		v.found(v.last, fmt.Sprintf("the log ends before entry %d, which was noted: its end was removed", v.Known.Seq))
+	}
 }
 
 func (v *Verifier) found(e Entry, what string) {
