@@ -19,6 +19,9 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	defer t.shadows.release()
 	// Deferred, so that an answer that a panic cuts off is told of, too.
 	defer t.report()
+	if h.Inbound {
+		defer wouldArrive(m, asked).end()
+	}
 	err := next.ServeHTTP(t, asked)
 	t.ended = err == nil
 	return err
