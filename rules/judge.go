@@ -363,6 +363,9 @@ const (
 	whenDownload = "download"
 )
 
+// minorKnown is an answer that `when: {minor: known}` takes beside true: nobody says an age, and nobody was asked for one.
+const minorKnown = "known"
+
 // ofRecord reports whether a test asks the record, not the caller.
 func (t *Test) ofRecord() bool {
 	return t.Claim == "" || t.Claim == whenMinor || t.Claim == whenCountry

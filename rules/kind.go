@@ -183,7 +183,7 @@ func (k *kind) comesFrom(from []Word, d *Disclosure) bool {
 }
 
 // address says who of a rule's `to` the disclosure is to. Who reads for an organisation may have what that recipient may
-// have, and nothing by a role; a limit of the role holds, too.
+// have, and nothing by a role; a limit of the role holds, too. Nobody is anonymous who reads for one or calls one.
 func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 	if k.inbound {
 		if hasWord(rule.To, Us) {
@@ -200,7 +200,7 @@ func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 		}
 	}
 	for _, role := range k.roles {
-		if rule.audience == "" && hasWord(rule.To, role) {
+		if rule.audience == "" && hasWord(rule.To, role) && (k.party == nil || role != Anonymous) {
 			rule.audience = role
 		}
 	}

@@ -315,3 +315,26 @@ func toward(rec *modelRecord, e *Recipient) *modelRecord {
 	alone.person = &person
 	return &alone
 }
+
+// TestAnonymousNoRecipient: a limit for readers whom nobody knows is none for calls to a recipient, nor for who reads for one.
+func TestAnonymousNoRecipient(t *testing.T) {
+	r := mustCompile(t, `purposes: [p]
+recipients: {r: {kind: third_party, contract: {from: 2026-01-01}}}
+allow: [{id: all, to: [r, anonymous], for: p, basis: contract, keep: [contact.phone]}]
+limit: [{id: pages, to: anonymous, block: [contact.phone]}]
+`)
+	for _, c := range []struct {
+		d    Disclosure
+		want Action
+	}{
+		{Disclosure{Position: Egress, Recipient: "r"}, Keep},
+		{Disclosure{Caller: Caller{Organisation: "r"}}, Keep},
+		{Disclosure{}, Block},
+	} {
+		c.d.Purpose, c.d.Time = "p", modelNow
+		j := r.Scope("GET", "/").Judge(&c.d)
+		if got := j.Table(j.MessageFacts()).Decide(r.ID("contact.phone")); got.Action != c.want {
+			t.Errorf("%+v: %v (%s)", c.d, got.Action, got.Rule)
+		}
+	}
+}
