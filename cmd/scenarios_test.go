@@ -13,7 +13,7 @@ import (
 var elsewhere = map[string]string{
 	"C0-5.2.2/2": "a media type: there is no JSON to judge",
 	"K2-1C/1":    "what comes in from a recipient",
-	"E4-1c1/1":   "what comes in from a recipient",
+	"B1-6.1/1":   "a load error",
 	"E4-5a/1":    "a header",
 }
 
