@@ -10,6 +10,7 @@ type kind struct {
 	rules       *Ruleset
 	roles       []string
 	inbound     bool   // we collect
+	egress      bool   // it is sent, and nobody reads it here
 	abroad      bool   // read outside home, or nobody knows where
 	party       *party // nil: a caller who reads for us
 	broken      bool
@@ -102,6 +103,7 @@ func newKind(s *Scope, d *Disclosure, p *party) *kind {
 	k := &kind{
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
 		inbound: d.Position == Inbound,
+		egress:  d.Position == Egress,
 		abroad:  r.home != "" && !inside(r.home, d.Caller.Country) && p == nil && d.Position == Response,
 		party:   p,
 		people:  d.People != nil,
