@@ -39,9 +39,10 @@ const (
 	lintRecipient = "idle-recipient"
 )
 
-// Lint returns what in the documents is probably a mistake, in their order. now is for what has an end.
-func (r *Ruleset) Lint(now time.Time) []Finding {
-	l := &linter{Ruleset: r, now: now}
+// Lint returns what in the documents is probably a mistake, in their order. now is for what has an end; roles are those that
+// something else than rules needs.
+func (r *Ruleset) Lint(now time.Time, roles []string) []Finding {
+	l := &linter{Ruleset: r, now: now, roles: roles}
 	l.lintAllows()
 	l.lintLimits()
 	l.lintCategories()
@@ -62,6 +63,7 @@ func SortFindings(found []Finding) {
 type linter struct {
 	*Ruleset
 	now   time.Time
+	roles []string
 	found []Finding
 }
 

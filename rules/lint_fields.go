@@ -166,7 +166,8 @@ func isLatinText(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !isLatin(r) || unicode.IsSpace(r) })
 }
 
-// lintWords finds roles and purposes that no rule speaks of.
+// lintWords finds roles and purposes that no rule speaks of. Where a rule is for data subjects themselves, any role may be
+// theirs.
 func (l *linter) lintWords() {
 	used := map[string]bool{}
 	use := func(lists ...[]Word) {
@@ -175,6 +176,9 @@ func (l *linter) lintWords() {
 				used[w.Name] = true
 			}
 		}
+	}
+	for _, role := range l.roles {
+		used[role] = true
 	}
 	for _, d := range l.own() {
 		use(d.GPC)
@@ -188,18 +192,15 @@ func (l *linter) lintWords() {
 			}
 		}
 	}
-	if len(l.allow) == 0 {
-		return
-	}
 	for _, d := range l.own() {
 		for _, w := range d.Roles {
-			if !used[w.Name] {
-				l.report(w.Pos, lintUnused, SeverityNote, "no rule speaks of the role %s: write one, or take it out unless only a route needs it", w.Name)
+			if len(l.allow) > 0 && !used[w.Name] && !used[Self] && !used[Guardian] {
+				l.report(w.Pos, lintUnused, SeverityNote, "no rule speaks of the role %s, so it gets nothing above open: write one, or take it out", w.Name)
 			}
 		}
 		for _, w := range d.Purposes {
-			if !used[w.Name] {
-				l.report(w.Pos, lintUnused, SeverityWarning, "no rule is for the purpose %s, so whoever asks for it gets nothing: write one, or take it out", w.Name)
+			if len(l.allow) > 0 && !used[w.Name] {
+				l.report(w.Pos, lintUnused, SeverityWarning, "no rule is for the purpose %s, so whoever asks for it gets nothing above open: write one, or take it out", w.Name)
 			}
 		}
 	}

@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// lintOf returns the codes and rule or line of what is found, as "code line".
 func lintOf(t *testing.T, docs ...string) []Finding {
 	t.Helper()
-	return mustCompile(t, docs...).Lint(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
+	return mustCompile(t, docs...).Lint(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), nil)
 }
 
 func codesOf(found []Finding) string {
@@ -53,7 +52,7 @@ func TestLintAllows(t *testing.T) {
 func TestLintAllowsAgree(t *testing.T) {
 	with := mustCompile(t, "roles: [a, b]\npurposes: [p]\nallow:\n  - {id: wide, to: [a, b], for: p, keep: [contact, person]}\n  - {id: narrow, to: a, for: p, mask: [contact], keep: [person.name]}\n")
 	without := mustCompile(t, "roles: [a, b]\npurposes: [p]\nallow:\n  - {id: wide, to: [a, b], for: p, keep: [contact, person]}\n")
-	if got := codesOf(with.Lint(time.Time{})); got != "shadowed" {
+	if got := codesOf(with.Lint(time.Time{}, nil)); got != "shadowed" {
 		t.Fatalf("found %q", got)
 	}
 	for _, roles := range [][]string{nil, {"a"}, {"b"}, {"a", "b"}} {
@@ -126,6 +125,13 @@ func TestLintFields(t *testing.T) {
 		if got := codesOf(lintOf(t, text)); got != c.want {
 			t.Errorf("%s: found %q, want %q", c.name, got, c.want)
 		}
+	}
+	ghost := strings.Replace(head, "[support]", "[support, ghost]", 1)
+	if got := codesOf(mustCompile(t, ghost).Lint(time.Time{}, []string{"ghost"})); got != "" {
+		t.Errorf("a role that a route needs: found %q", got)
+	}
+	if got := codesOf(lintOf(t, strings.Replace(ghost, "to: support", "to: [support, self]", 1))); got != "" {
+		t.Errorf("a role of data subjects: found %q", got)
 	}
 	if got := codesOf(lintOf(t, strings.Replace(head, "[care]", "[care, ads]", 1))); got != "unused" {
 		t.Errorf("a purpose without a rule: found %q", got)
