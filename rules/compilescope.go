@@ -151,7 +151,7 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 }
 
 func (b *scopeBuilder) addField(f *Field, base bool) {
-	label := &Label{Least: f.Least}
+	label := &Label{Least: f.Least, Field: f}
 	if f.Is == None {
 		label.Silent = true
 	} else {
@@ -160,7 +160,7 @@ func (b *scopeBuilder) addField(f *Field, base bool) {
 	}
 	switch {
 	case f.At != nil:
-		label.at, label.Selector = f.At, f.At.String()
+		label.Selector = f.At.String()
 		b.builder.spot(f.At).Label = label
 	case f.Words != nil:
 		label.Selector = "words"
@@ -239,7 +239,7 @@ func mergeSpots(spots []*Spot) *Spot {
 	}
 	merged := &Spot{}
 	for _, s := range spots {
-		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.at, merged.Label.at)) {
+		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.Field.At, merged.Label.Field.At)) {
 			merged.Label = s.Label
 		}
 		if s.Record != 0 && (merged.Record == 0 || moreSpecific(s.record, merged.record)) {

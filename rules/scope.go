@@ -57,7 +57,7 @@ type Label struct {
 	Text     bool       // free text: detectors run inside
 	Least    int64      // a smaller number is blanked; 0: no lower bound
 	Selector string     // as declared, for refusals and logs; never text of a body
-	at       Selector
+	Field    *Field     // that declares it
 }
 
 // Spot is what is declared for one place.
