@@ -16,10 +16,11 @@ type Explanation struct {
 
 // Opinion is what one rule says of a category.
 type Opinion struct {
-	Rule   *Rule
-	Limit  bool
-	Action Action
-	Lacks  []Lack // why an allow permits nothing, or a limit lowers nothing, in the order of the reasons; none: it counts
+	Rule    *Rule
+	Limit   bool
+	Applies bool // its `to`, `from` and `for` can be this disclosure's; the rest may lack
+	Action  Action
+	Lacks   []Lack // why an allow permits nothing, or a limit lowers nothing, in the order of the reasons; none: it counts
 }
 
 // Lack is one condition of a rule that does not hold.
@@ -35,23 +36,20 @@ func (j *Judge) Explain(c CategoryID, f Facts) Explanation {
 	e := Explanation{Decision: j.decide(c, f)}
 	for _, rule := range j.rules.allow {
 		if action, named := rule.act(c); named {
-			e.Opinions = append(e.Opinions, Opinion{rule.Rule, false, action, j.allowLacks(rule, action, &j.rules.categories[c], f)})
+			applied := applied(j.allow, rule)
+			e.Opinions = append(e.Opinions, Opinion{rule.Rule, false, applied != nil, action, j.allowLacks(rule, applied, action, &j.rules.categories[c], f)})
 		}
 	}
 	for _, rule := range j.rules.limit {
 		if action, named := rule.act(c); named {
-			e.Opinions = append(e.Opinions, Opinion{rule.Rule, true, action, j.limitLacks(rule, &j.rules.categories[c], f)})
+			applied := applied(j.limit, rule)
+			e.Opinions = append(e.Opinions, Opinion{rule.Rule, true, applied != nil, action, j.limitLacks(rule, applied, &j.rules.categories[c], f)})
 		}
 	}
 	slices.SortStableFunc(e.Opinions, func(a, b Opinion) int {
-		return cmp.Or(cmp.Compare(bit(a.Limit), bit(b.Limit)), cmp.Compare(len(a.Lacks), len(b.Lacks)), cmp.Compare(bit(a.isForOthers()), bit(b.isForOthers())))
+		return cmp.Or(cmp.Compare(bit(a.Limit), bit(b.Limit)), cmp.Compare(bit(b.Applies), bit(a.Applies)), cmp.Compare(len(a.Lacks), len(b.Lacks)))
 	})
 	return e
-}
-
-// isForOthers reports whether a rule is about somebody else.
-func (o *Opinion) isForOthers() bool {
-	return slices.ContainsFunc(o.Lacks, func(l Lack) bool { return l.Key == "to" })
 }
 
 // applied is a rule as this kind of disclosure has it, nil where it is not about it.
@@ -64,8 +62,7 @@ func applied(list []kindRule, c *compiledRule) *kindRule {
 }
 
 // allowLacks are the conditions that missing goes through, all of them.
-func (j *Judge) allowLacks(c *compiledRule, action Action, info *CategoryInfo, f Facts) []Lack {
-	rule := applied(j.allow, c)
+func (j *Judge) allowLacks(c *compiledRule, rule *kindRule, action Action, info *CategoryInfo, f Facts) []Lack {
 	if rule == nil {
 		return j.strangerLacks(c, false)
 	}
@@ -116,8 +113,7 @@ func (j *Judge) notMet(f Facts, a answer) Reason {
 }
 
 // limitLacks are why a limit lowers nothing.
-func (j *Judge) limitLacks(c *compiledRule, info *CategoryInfo, f Facts) []Lack {
-	rule := applied(j.limit, c)
+func (j *Judge) limitLacks(c *compiledRule, rule *kindRule, info *CategoryInfo, f Facts) []Lack {
 	if rule == nil {
 		return j.strangerLacks(c, true)
 	}

@@ -123,8 +123,8 @@ func spotsOf(document []byte) []spot {
 
 type walk struct {
 	*json.Decoder
-	text   []byte
-	mark   int64 // bytes before the document
+	text  []byte
+	mark  int64 // bytes before the document
 	spots []spot
 }
 
