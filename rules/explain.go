@@ -12,6 +12,7 @@ import (
 type Explanation struct {
 	Decision Decision
 	Opinions []Opinion // allows before limits; of each, those first that lack the least
+	Silent   []*Rule   // allows for this `to`, `from` and `for` that do not name the category
 }
 
 // Opinion is what one rule says of a category.
@@ -35,9 +36,13 @@ type Lack struct {
 func (j *Judge) Explain(c CategoryID, f Facts) Explanation {
 	e := Explanation{Decision: j.decide(c, f)}
 	for _, rule := range j.rules.allow {
-		if action, named := rule.act(c); named {
-			applied := applied(j.allow, rule)
+		applied := applied(j.allow, rule)
+		action, named := rule.act(c)
+		switch {
+		case named:
 			e.Opinions = append(e.Opinions, Opinion{rule.Rule, false, applied != nil, action, j.allowLacks(rule, applied, action, &j.rules.categories[c], f)})
+		case applied != nil:
+			e.Silent = append(e.Silent, rule.Rule)
 		}
 	}
 	for _, rule := range j.rules.limit {

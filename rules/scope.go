@@ -202,6 +202,16 @@ func (s *Scope) Detect(dst []Hit, text []byte, c detect.Context) []Hit {
 // hits are places in texts, on their way from detectors to a caller's own list.
 var hits = sync.Pool{New: func() any { return new([]detect.Hit) }}
 
+// Detectors names the detectors that find a category here.
+func (s *Scope) Detectors(c CategoryID) (names []string) {
+	for kind, id := range s.kinds {
+		if id == c && s.detectors&(1<<kind) != 0 {
+			names = append(names, detect.Detectors[kind].Name)
+		}
+	}
+	return names
+}
+
 // DetectNumber returns the category of a JSON number, in any spelling of it, or 0.
 func (s *Scope) DetectNumber(literal []byte, c detect.Context) CategoryID {
 	if kind, ok := s.detectors.Number(literal, c); ok {

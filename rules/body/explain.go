@@ -23,6 +23,7 @@ type Value struct {
 	Judged            // empty where it goes with a container around it: then nobody looked at it
 	At       string   // a JSON Pointer (RFC 6901)
 	RecordAt string   // where the record starts that owns it
+	Pieces   bool     // it is a long text, told of in pieces; what is left of it is not
 	Gone     bool     // it goes with a container or a record around it
 	With     string   // where that starts
 	Text     []byte   // as it came
@@ -65,23 +66,24 @@ func placed(document []byte, told []*Judged) (values []*Value) {
 	for _, p := range spots {
 		at[p.start] = p.at
 	}
-	gone, with := 0, "" // up to which spot, and with what
+	gone := 0 // up to which spot values go with one around them
+	var with *Value
 	for i, p := range spots {
 		v := &Value{At: p.at, Text: document[p.start:p.end]}
 		if i < gone {
-			v.Gone, v.With = true, with
+			v.Gone, v.With, v.Record, v.RecordAt = true, with.At, with.Record, with.RecordAt
 		}
 		for ; len(told) > 0 && told[0].Start < p.end && (told[0].Start == p.start || !p.container); told = told[1:] {
 			v.take(told[0])
 		}
-		if v.Record != nil {
+		if v.Record != nil && v.End > 0 {
 			v.RecordAt = at[v.RecordStart]
 		}
 		if len(v.Inside) > 0 {
 			v.Values = placed(textOf(v.Text), v.Inside)
 		}
 		if (v.Whole || v.Dropped) && i >= gone {
-			gone, with = i+1+p.holds, p.at
+			gone, with = i+1+p.holds, v
 			if v.Dropped {
 				v.Gone, v.With = true, p.at
 			}
@@ -100,7 +102,7 @@ func (v *Value) take(j *Judged) {
 		return
 	}
 	v.Parts = append(v.Parts, j.Parts...)
-	v.Left = nil // in pieces
+	v.Left, v.Pieces = nil, true
 	if j.Action > v.Action {
 		v.Action, v.Decision, v.Category = j.Action, j.Decision, j.Category
 	}
