@@ -1,5 +1,5 @@
-// Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize
-// lint`, `caddy minimize consent`, `caddy minimize demo`.
+// Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize demo` and the others of
+// `caddy minimize --help`.
 package cmd
 
 import (
@@ -12,7 +12,7 @@ import (
 
 // commands are registered below `caddy minimize`, in the order of its help.
 var commands = []func() *cobra.Command{
-	testCommand, lintCommand, scanCommand, consentCommand, auditCommand, demoCommand,
+	testCommand, explainCommand, lintCommand, scanCommand, consentCommand, auditCommand, demoCommand,
 }
 
 func init() {

@@ -251,6 +251,9 @@ func (p *Pending) Inside() {
 	}
 }
 
+// Record is a row of the records.
+func (j *Judge) Record(row int) *Record { return j.scope.records[row] }
+
 // Names reports whether records of this row say whose data they are.
 func (j *Judge) Names(record int) bool { return j.scope.records[record].Subject != nil }
 

@@ -52,7 +52,13 @@ type kindRule struct {
 }
 
 // Table holds a decision for every category.
-type Table struct{ decisions []Decision }
+type Table struct {
+	decisions []Decision
+	facts     Facts
+}
+
+// Facts are what the table was made by.
+func (t *Table) Facts() Facts { return t.facts }
 
 // Decide returns the decision for a category. For 0, nothing known, it is keep, or strip where the undeclared is stripped.
 func (t *Table) Decide(c CategoryID) *Decision { return &t.decisions[c] }
@@ -68,7 +74,7 @@ func (k *kind) Table(f Facts) *Table {
 	if t != nil {
 		return t
 	}
-	t = &Table{decisions: make([]Decision, len(k.rules.categories))}
+	t = &Table{decisions: make([]Decision, len(k.rules.categories)), facts: f}
 	for c := range t.decisions {
 		t.decisions[c] = k.decide(CategoryID(c), f)
 	}

@@ -105,6 +105,8 @@ type run struct {
 	detects  bool
 	nests    bool // texts may hold names of their own
 	mayBlock bool
+	observer Observer
+	telling  Observer // of what a text holds, while it is told of
 
 	emitted [maxDepth + 1]bool // by depth: the container there has a member in the output
 	dropped [maxDepth + 1]bool // and a record was dropped from it
