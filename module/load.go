@@ -51,6 +51,10 @@ func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
 		}
 		fmt.Fprintf(sum, "rules %q %d ", name, len(data))
 		sum.Write(data)
+		// What does not load is told by load, where all errors come at once.
+		if extended, err := rulefile.Extended(name, data); err == nil {
+			sum.Write(extended.Data)
+		}
 		f.rules = append(f.rules, file{name, data})
 	}
 	if keyDir == "" {
@@ -156,7 +160,7 @@ func (l *loaded) compile(u *route) (*ruleset, error) {
 	}
 	isCandidate := func(d *rules.Document) bool { return d.Candidate }
 	enforced := slices.DeleteFunc(slices.Clone(docs), isCandidate)
-	if !slices.ContainsFunc(enforced, func(d *rules.Document) bool { return len(d.Allow)+len(d.Fields)+len(d.Limit) > 0 }) {
+	if !slices.ContainsFunc(enforced, func(d *rules.Document) bool { return len(d.Allow)+len(d.Fields)+len(d.Limit)+len(d.Parts) > 0 }) {
 		return nil, errors.New("the rule documents hold no rule: write at least one `allow` or one entry of `fields` " +
 			"in a document that is no candidate")
 	}

@@ -32,7 +32,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 	}
 	c := &compiler{
 		Ruleset: &Ruleset{
-			documents: append([]*Document{base}, docs...),
+			documents: append([]*Document{base}, withParts(docs)...),
 			ids:       map[Category]CategoryID{},
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
@@ -55,6 +55,15 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 	}
 	c.hash = hashOf(docs, base)
 	return c.Ruleset, nil
+}
+
+// withParts puts the parts of documents beside them.
+func withParts(docs []*Document) []*Document {
+	var all []*Document
+	for _, d := range docs {
+		all = append(append(all, d), d.Parts...)
+	}
+	return all
 }
 
 type compiler struct {

@@ -34,6 +34,7 @@ type Document struct {
 	Recipients []Recipient
 	Allow      []Rule
 	Limit      []Rule
+	Parts      []*Document // what holds for some of its operations only: records and fields
 }
 
 // Word is a name with its position.
