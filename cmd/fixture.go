@@ -23,7 +23,7 @@ type fixtureFile struct {
 	Fixtures []yaml.Node
 }
 
-// fixture is one message: who asks for what, what the backend answers, and what may come out.
+// fixture is one message: who asks for what, what is answered or sent, and what may come out.
 type fixture struct {
 	Name      string
 	Clause    string // of the policy or law that it comes from
@@ -36,9 +36,10 @@ type fixture struct {
 	Time      string
 	People    map[string]fixturePerson // by data subject, beside those that are given
 	Cases     []fixtureCase
-	GPC       bool // the request says Sec-GPC: 1
-	Seen      int  // how many data subjects the caller saw on this day already
-	Direction string
+	GPC       bool   // the request says Sec-GPC: 1
+	Seen      int    // how many data subjects the caller saw on this day already
+	Direction string // response, inbound or egress
+	Recipient string // egress: who gets it; inbound: whose answer it is
 	Operation string
 	Body      yaml.Node
 	Expect    fixtureExpect
@@ -226,9 +227,7 @@ func (s *suite) check(n *yaml.Node, f *fixture) {
 	if f.Name == "" {
 		s.fail(n, "a fixture needs a `name`")
 	}
-	if f.Direction != "" && f.Direction != "response" {
-		s.fail(n, "`direction` is response, which may be left out; this gateway judges nothing else yet")
-	}
+	position := s.position(n, f)
 	var err error
 	if f.operation, err = rules.ParseOperation(f.Operation); err != nil {
 		s.fail(n, "`operation`: %v", err)
@@ -238,7 +237,7 @@ func (s *suite) check(n *yaml.Node, f *fixture) {
 	}
 	s.checkExpect(n, f)
 	f.disclosure = rules.Disclosure{
-		Position: rules.Response,
+		Position: position, Recipient: f.Recipient,
 		Caller: rules.Caller{
 			ID: f.Caller.ID, Roles: f.Caller.Roles, Organisation: f.Caller.Organisation, Country: f.Caller.Country,
 			Guardian: f.Caller.Guardian, CaseID: f.Caller.Case, Claims: map[string]string{},
@@ -257,6 +256,22 @@ func (s *suite) check(n *yaml.Node, f *fixture) {
 	for _, name := range f.Issues {
 		f.disclosure.Issues = append(f.disclosure.Issues, rules.Category(name))
 	}
+}
+
+// positions are the directions of a message.
+var positions = map[string]rules.Position{"": rules.Response, "response": rules.Response, "inbound": rules.Inbound, "egress": rules.Egress}
+
+func (s *suite) position(n *yaml.Node, f *fixture) rules.Position {
+	position, ok := positions[f.Direction]
+	switch {
+	case !ok:
+		s.fail(n, "`direction` is response, which may be left out, inbound or egress")
+	case position == rules.Egress && f.Recipient == "":
+		s.fail(n, "what leaves needs a `recipient`")
+	case position == rules.Response && f.Recipient != "":
+		s.fail(n, "a `recipient` gets what leaves (`direction: egress`) or answers (`direction: inbound`); who reads for one is a `caller` with an `organisation`")
+	}
+	return position
 }
 
 func (s *suite) checkExpect(n *yaml.Node, f *fixture) {

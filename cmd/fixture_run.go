@@ -51,6 +51,11 @@ func (s *suite) run(f *fixture) *result {
 }
 
 func (s *suite) judge(f *fixture) ([]byte, error) {
+	if f.disclosure.Position == rules.Egress {
+		if lacks := s.rules.Recipient(f.Recipient).Lacks(f.disclosure.Time); lacks != rules.Permitted {
+			return nil, &rules.Refusal{Reason: lacks} // nothing at all is sent
+		}
+	}
 	var out bytes.Buffer
 	judge := s.rules.Scope(f.operation.Method, f.operation.Path).Judge(&f.disclosure)
 	w := body.NewJSON(judge, body.Limits{}, func(p []byte, _ bool) error {

@@ -34,6 +34,14 @@ func TestFixturesPeople(t *testing.T) {
 	}
 }
 
+// TestFixturesDirections: what is sent is judged as well as what is answered.
+func TestFixturesDirections(t *testing.T) {
+	code, out, errs := runTestCommand(t, false, "testdata/fixtures/directions.fixtures.yaml")
+	if code != testPassed || !strings.Contains(out, "All 4 fixtures passed.") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
 // TestFixturesFail: what differs is named by its place, with what was wanted and what came, and nothing else.
 func TestFixturesFail(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/failing.fixtures.yaml")
@@ -119,8 +127,8 @@ func TestFixturesNone(t *testing.T) {
 
 func TestFixturesFolder(t *testing.T) {
 	files, err := fixtureFiles("testdata/fixtures")
-	if err != nil || len(files) != 4 {
-		t.Errorf("found %v, %v, want the four files of fixtures", files, err)
+	if err != nil || len(files) != 5 {
+		t.Errorf("found %v, %v, want the five files of fixtures", files, err)
 	}
 }
 

@@ -24,8 +24,8 @@ func testCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test [--json] <file or folder>...",
 		Short: "Runs fixtures against rule documents",
-		Long: `Runs fixtures against rule documents with the engine that the gateway uses: who asks for what, what the backend answers, and
-what may come out. Of a folder it takes every *.fixtures.yaml in it and below:
+		Long: `Runs fixtures against rule documents with the engine that the gateway uses: who asks for what, what is answered or sent,
+and what may come out. Of a folder it takes every *.fixtures.yaml in it and below:
 
   rules: [shop.yaml]                    # beside this file
   keys: test                            # made-up keys, where a rule pseudonymizes
@@ -44,7 +44,8 @@ what may come out. Of a folder it takes every *.fixtures.yaml in it and below:
       expect: {refused: limit, rule: no-export}
 
 A caller has id, roles, organisation, country, guardian, case and claims; a fixture also clause, note, subject (whose data the
-message is) and issues (what its route hands out). What the consent store knows stands under people and cases; without them
+message is) and issues (what its route hands out). direction is response, inbound (what a client sends to us) or egress, to a
+recipient; with a recipient, inbound is what that one answers. What the consent store knows stands under people and cases; without them
 there is no store:
 
       people:

@@ -160,7 +160,7 @@ func (l *loaded) compile(u *route) (*ruleset, error) {
 	}
 	isCandidate := func(d *rules.Document) bool { return d.Candidate }
 	enforced := slices.DeleteFunc(slices.Clone(docs), isCandidate)
-	if !slices.ContainsFunc(enforced, func(d *rules.Document) bool { return len(d.Allow)+len(d.Fields)+len(d.Limit)+len(d.Parts) > 0 }) {
+	if !slices.ContainsFunc(enforced, func(d *rules.Document) bool { return len(d.Allow)+len(d.Fields)+len(d.Limit)+len(d.Routes) > 0 }) {
 		return nil, errors.New("the rule documents hold no rule: write at least one `allow` or one entry of `fields` " +
 			"in a document that is no candidate")
 	}

@@ -32,7 +32,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 	}
 	c := &compiler{
 		Ruleset: &Ruleset{
-			documents: append([]*Document{base}, withParts(docs)...),
+			documents: withRoutes(append([]*Document{base}, docs...)),
 			ids:       map[Category]CategoryID{},
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
@@ -40,7 +40,9 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 			lifting:   map[string]bool{},
 			keys:      o.Keys,
 			scopes:    map[string]*Scope{},
-			kinds:     map[string]*kind{},
+
+			vocabularies: map[string]*vocabulary{},
+			kinds:        map[string]*kind{},
 		},
 		names: map[string]Pos{},
 	}
@@ -57,11 +59,11 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 	return c.Ruleset, nil
 }
 
-// withParts puts the parts of documents beside them.
-func withParts(docs []*Document) []*Document {
+// withRoutes lists what a document says of its routes as documents of their own, behind it.
+func withRoutes(docs []*Document) []*Document {
 	var all []*Document
 	for _, d := range docs {
-		all = append(append(all, d), d.Parts...)
+		all = append(append(all, d), d.Routes...)
 	}
 	return all
 }
@@ -242,11 +244,15 @@ func (c *compiler) compileScopes() {
 	if len(c.errs) > 0 {
 		return
 	}
-	for _, d := range c.documents {
-		hold := make([]bool, len(c.documents))
-		for i, e := range c.documents {
-			hold[i] = e == d || len(e.Operations) == 0
+	c.operations, c.everywhere = newOperationTree(c.documents), newRows(len(c.documents))
+	for i, d := range c.documents {
+		if len(d.Operations) == 0 {
+			c.everywhere.add(i)
 		}
+	}
+	for i, d := range c.documents {
+		hold := slices.Clone(c.everywhere)
+		hold.add(i)
 		if _, err := c.newScope(hold); err != nil {
 			c.errorf(d.Pos, "%v", err)
 		}
@@ -255,21 +261,15 @@ func (c *compiler) compileScopes() {
 
 // Scope returns what the documents say that hold for a request: its method, and its cleaned path as the client sent it.
 func (r *Ruleset) Scope(method, path string) *Scope {
-	hold := make([]bool, len(r.documents))
-	key := make([]byte, (len(r.documents)+7)/8)
-	for i, d := range r.documents {
-		if d.holdsFor(method, path) {
-			hold[i] = true
-			key[i/8] |= 1 << (i % 8)
-		}
-	}
+	key := slices.Clone(r.everywhere)
+	r.operations.each(method, path, func(o operationAt) { key.add(o.document) })
 	r.mu.RLock()
 	s := r.scopes[string(key)]
 	r.mu.RUnlock()
 	if s != nil {
 		return s
 	}
-	made, _ := r.newScope(hold) // a scope that cannot be built discloses nothing
+	made, _ := r.newScope(key) // a scope that cannot be built discloses nothing
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s = r.scopes[string(key)]; s == nil {

@@ -34,7 +34,7 @@ type Document struct {
 	Recipients []Recipient
 	Allow      []Rule
 	Limit      []Rule
-	Parts      []*Document // what holds for some of its operations only: records and fields
+	Routes     []*Document // what only some routes have: operations, records, fields, values, undeclared and signed
 }
 
 // Word is a name with its position.

@@ -8,16 +8,16 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// Document makes a rule document: a part with the fields of each operation.
+// Document makes a rule document: a route with the fields of each operation.
 func (s *Spec) Document() (*rules.Document, error) {
 	d := &rules.Document{Name: documentName(s.name), Pos: s.at(s.root), Sum: s.sum, Operations: s.Operations()}
 	d.Pos.File = s.name
-	c := &converter{Spec: s, made: made{}, parts: map[string]*rules.Document{}}
+	c := &converter{Spec: s, made: made{}, routes: map[string]*rules.Document{}}
 	for _, o := range s.all {
 		c.operation(d, o)
 	}
 	d.Categories = c.made.all(d.Pos)
-	if len(d.Parts) == 0 && len(s.errs) == 0 {
+	if len(d.Routes) == 0 && len(s.errs) == 0 {
 		s.errs = append(s.errs, &rules.Error{Pos: d.Pos, Message: "no field that an operation reads or answers with is annotated, so this document protects nothing: " +
 			"write `x-data-classification: {category: contact.email}` beside a property's `type`, here or in an overlay that `extends` this file " +
 			"(then `rules` names the overlay, and not this file)"})
@@ -30,11 +30,11 @@ func (s *Spec) Document() (*rules.Document, error) {
 
 type converter struct {
 	*Spec
-	made  made
-	parts map[string]*rules.Document // by what they say
+	made   made
+	routes map[string]*rules.Document // by what they say
 }
 
-// operation adds a part for an operation, or the operation to the part that says the same.
+// operation adds a route for an operation, or the operation to the route that says the same.
 func (c *converter) operation(d *rules.Document, o *operation) {
 	fields := c.fields(o)
 	if len(fields) == 0 {
@@ -44,13 +44,13 @@ func (c *converter) operation(d *rules.Document, o *operation) {
 	for _, f := range fields {
 		says.WriteString(f.At.String() + " " + strings.Join(f.Keys, " ") + " " + string(f.Is) + "\n")
 	}
-	part := c.parts[says.String()]
-	if part == nil {
-		part = &rules.Document{Name: d.Name, Pos: c.at(o.node), Fields: fields}
-		c.parts[says.String()] = part
-		d.Parts = append(d.Parts, part)
+	route := c.routes[says.String()]
+	if route == nil {
+		route = &rules.Document{Name: d.Name, Pos: c.at(o.node), Fields: fields}
+		c.routes[says.String()] = route
+		d.Routes = append(d.Routes, route)
 	}
-	part.Operations = append(part.Operations, o.on...)
+	route.Operations = append(route.Operations, o.on...)
 }
 
 func (c *converter) fields(o *operation) []rules.Field {

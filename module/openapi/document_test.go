@@ -22,12 +22,12 @@ func spell(d *rules.Document) string {
 	for _, o := range d.Operations {
 		fmt.Fprintf(&b, "operation %s\n", o)
 	}
-	for _, part := range d.Parts {
+	for _, route := range d.Routes {
 		b.WriteString("\n")
-		for _, o := range part.Operations {
+		for _, o := range route.Operations {
 			fmt.Fprintf(&b, "%s\n", o)
 		}
-		for _, f := range part.Fields {
+		for _, f := range route.Fields {
 			where := f.At.String()
 			if f.Keys != nil {
 				where = strings.Join(f.Keys, " ")
