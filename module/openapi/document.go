@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// Document makes a rule document: a route with the fields of each operation.
+// Document makes a rule document: a route with the annotated fields of each operation.
 func (s *Spec) Document() (*rules.Document, error) {
 	d := &rules.Document{Name: documentName(s.name), Pos: s.at(s.root), Sum: s.sum, Operations: s.Operations()}
 	d.Pos.File = s.name
@@ -17,11 +17,6 @@ func (s *Spec) Document() (*rules.Document, error) {
 		c.operation(d, o)
 	}
 	d.Categories = c.made.all(d.Pos)
-	if len(d.Routes) == 0 && len(s.errs) == 0 {
-		s.errs = append(s.errs, &rules.Error{Pos: d.Pos, Message: "no field that an operation reads or answers with is annotated, so this document protects nothing: " +
-			"write `x-data-classification: {category: contact.email}` beside a property's `type`, here or in an overlay that `extends` this file " +
-			"(then `rules` names the overlay, and not this file)"})
-	}
 	if err := s.errs.Err(); err != nil {
 		return nil, err
 	}

@@ -69,13 +69,19 @@ func isJSON(data []byte) bool {
 }
 
 // Parse makes a rule document of an OpenAPI document, or of an overlay and the document that it extends. All errors come at
-// once, as rules.Errors.
+// once, as rules.Errors. One that annotates nothing is an error, too: whoever names it believes that its fields are covered.
 func Parse(file Text, extended Text) (*rules.Document, error) {
 	s, err := Read(file, extended)
 	if err != nil {
 		return nil, err
 	}
-	return s.Document()
+	d, err := s.Document()
+	if err == nil && len(d.Routes) == 0 {
+		return nil, rules.Errors{{Pos: d.Pos, Message: "no field that an operation reads or answers with is annotated, so this document protects nothing: " +
+			"write `x-data-classification: {category: contact.email}` beside a property's `type`, here or in an overlay that `extends` this file " +
+			"(then `rules` names the overlay, and not this file)"}}
+	}
+	return d, err
 }
 
 // Text is a file.

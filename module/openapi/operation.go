@@ -21,6 +21,7 @@ type operation struct {
 
 // parameter is a value by its name, outside of bodies.
 type parameter struct {
+	node   *yaml.Node
 	name   string
 	note   *note   // its own
 	schema *schema // nil: it has none
@@ -91,7 +92,7 @@ func (s *Spec) valueOf(o *operation, name string, n *yaml.Node) {
 		return
 	}
 	s.visited[n] = true
-	p := parameter{name: name, note: s.noteOf(n), schema: s.of(s.get(n, "schema"))}
+	p := parameter{node: n, name: name, note: s.noteOf(n), schema: s.of(s.get(n, "schema"))}
 	for _, media := range pairs(s.get(n, "content")) {
 		p.schema = s.of(s.get(media, "schema"))
 	}
