@@ -51,6 +51,10 @@ func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
 		}
 		fmt.Fprintf(sum, "rules %q %d ", name, len(data))
 		sum.Write(data)
+		// What does not load is told by load, where all errors come at once.
+		if extended, err := rulefile.Extended(name, data); err == nil {
+			sum.Write(extended.Data)
+		}
 		f.rules = append(f.rules, file{name, data})
 	}
 	if keyDir == "" {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-minimize/minimize/module/openapi"
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/packs"
 )
@@ -52,5 +53,36 @@ func Read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// Parse reads a document. All errors come at once, as rules.Errors.
-func Parse(name string, data []byte) (*rules.Document, error) { return rules.Parse(name, data) }
+// Parse reads a document: rules, or an OpenAPI document whose fields are annotated. All errors come at once, as rules.Errors.
+func Parse(name string, data []byte) (*rules.Document, error) {
+	if !openapi.Is(data) {
+		return rules.Parse(name, data)
+	}
+	extended, err := Extended(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.Parse(openapi.Text{File: name, Data: data}, extended)
+}
+
+// Extended reads the document that an overlay extends. Of any other text it is empty.
+func Extended(name string, data []byte) (openapi.Text, error) {
+	if !openapi.Is(data) {
+		return openapi.Text{}, nil
+	}
+	path, err := openapi.Extends(openapi.Text{File: name, Data: data})
+	if err != nil || path == "" {
+		return openapi.Text{}, err
+	}
+	// A root, so that no link in it leads to what the operator has not put there.
+	root, err := os.OpenRoot(filepath.Dir(name))
+	if err != nil {
+		return openapi.Text{}, fmt.Errorf("reading what %s extends: %w", name, err)
+	}
+	defer root.Close()
+	data, err = root.ReadFile(path)
+	if err != nil {
+		return openapi.Text{}, fmt.Errorf("reading what %s extends: %w", name, err)
+	}
+	return openapi.Text{File: filepath.Join(filepath.Dir(name), path), Data: data}, nil
+}
