@@ -7,6 +7,7 @@ import (
 	"net/http/httptrace"
 	"sync/atomic"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -63,8 +64,18 @@ func (a *arrival) admit() *rules.Refusal {
 		a.sum("")
 	case a.body == nil:
 		a.sum(outcomeOpaque)
+	default:
+		a.hideBody()
 	}
 	return nil
+}
+
+// hideBody empties the placeholders that would read what is left of the body past the judging.
+func (a *arrival) hideBody() {
+	if repl, ok := a.req.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.request.body", "")
+		repl.Set("http.request.body_base64", "")
+	}
 }
 
 // watch asks once more about the people of the request when there is a connection to write it to: there may have been a

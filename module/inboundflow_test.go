@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddy-minimize/minimize/module/consentstore"
 )
@@ -243,6 +244,33 @@ func TestInboundUpgrade(t *testing.T) {
 	before := len(r.bodies)
 	if a := g.send("POST", "/", `["`+strings.Repeat("a", 200)+`"]`, jsonType); a.status != http.StatusRequestEntityTooLarge || len(r.bodies) != before {
 		t.Errorf("a body that is too long got %d %s", a.status, a.body)
+	}
+}
+
+// TestInboundObserved: a request has an audit line beside that of its answer, by one decision, and its judging is timed.
+func TestInboundObserved(t *testing.T) {
+	r := newRecorder(t)
+	g := inbound(t, r, "", strings.Replace(search, "reverse_proxy {upstream}", "reverse_proxy {upstream} {\nheader_up X-Body {http.request.body}\n}", 1))
+	judged := func() uint64 {
+		m := new(dto.Metric)
+		if err := collectors.engine.Write(m); err != nil {
+			t.Fatal(err)
+		}
+		return m.Histogram.GetSampleCount()
+	}
+	before := judged()
+	a := g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType)
+	if req, _ := r.last(t); req.Header.Get("X-Body") != "" {
+		t.Errorf("a placeholder tells %s", req.Header.Get("X-Body"))
+	}
+	eventually(t, func() bool { return judged() == before+2 })
+	eventually(t, func() bool {
+		lines := strings.Split(strings.TrimSpace(g.read("audit.jsonl")), "\n")
+		start := `"decision":"` + a.header.Get(decisionHeader) + `","direction":"`
+		return len(lines) == 2 && strings.Contains(lines[0], start+`inbound"`) && strings.Contains(lines[0], `"device.imei strip":1`) && strings.Contains(lines[1], start+`response"`)
+	})
+	if strings.Contains(g.read("audit.jsonl"), someIMEI) {
+		t.Error("the audit log tells a value")
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // unjudged are request headers that are no data: what a backend knows its clients by, what is judged with the body, and what
 // signs a message.
 var unjudged = slices.Concat(digests, []string{
-	"Authorization", "Proxy-Authorization", "X-Api-Key", "Content-Type", "Content-Encoding", "Content-Length", "Signature", "Signature-Input",
+	"Authorization", "Proxy-Authorization", "X-Api-Key", "Content-Length", "Signature", "Signature-Input",
 })
 
 // nameless reports whether a header's name says nothing of what is in it: our own page is no visit to others, and of what
@@ -115,6 +115,9 @@ func (a *arrival) trimHeader(head *body.Head, sieve *headerSieve, name, value st
 	switch {
 	case name == "Cookie":
 		return a.trimCookies(head, value)
+	case name == "Content-Type":
+		left, stays = sieve.pass(name, value, depthEncoded)
+		return left, stays, nil
 	case nameless(name):
 		left, stays, err = head.Text("", value)
 	default:
@@ -180,7 +183,7 @@ func (t *trimmed) apply(r *http.Request) {
 	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if original := originalQuery(r); original != nil && *original != t.original {
 		*original = t.original
-		if repl != nil { // it reads what nobody can change
+		if repl != nil { // by itself it reads what nobody can change
 			repl.Set("http.request.orig_uri", r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request).URL.RequestURI())
 		}
 	}
