@@ -40,7 +40,9 @@ func newArrival(answer *message, r *http.Request) *arrival {
 
 // admit judges the request, and makes what of it goes on.
 func (a *arrival) admit() *rules.Refusal {
-	head := a.judgeHead()
+	head := a.trim(a.judged)
+	a.report = head.report
+	a.judgeBeside()
 	if head.refusal != nil {
 		return head.refusal
 	}
@@ -130,7 +132,10 @@ func wouldArrive(answer *message, r *http.Request) *would {
 	case !a.clear:
 		w.head.refusal = &rules.Refusal{Reason: rules.Unreadable}
 	default:
-		if w.head.refusal = a.judgeHead().refusal; w.head.refusal == nil {
+		head := a.shadowHead(a.judged)
+		a.report, w.head.refusal = head.report, head.refusal
+		a.judgeBeside()
+		if head.refusal == nil {
 			w.watch(r)
 		}
 	}

@@ -217,14 +217,14 @@ func TestInboundCandidate(t *testing.T) {
 	r := newRecorder(t)
 	g := prepare(t)
 	g.write("rules/shop.yaml", fmt.Sprintf(collecting, collectsAll))
-	g.write("rules/stricter.yaml", "minimize: 1\ncandidate: true\npurposes: [search]\nlimit:\n  - {id: none, to: us, block: [device.imei]}\n")
+	g.write("rules/stricter.yaml", "minimize: 1\ncandidate: true\ncategories: {aaa: {grade: personal}, zzz: {grade: personal}}\npurposes: [search]\nlimit:\n  - {id: none, to: us, block: [device.imei]}\n")
 	if err := g.load(r.addr, "", search); err != nil {
 		t.Fatal(err)
 	}
 	before := counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit")
 	g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType)
 	g.send("POST", "/?imei=1", `{}`, jsonType)
-	g.send("POST", "/", `{}`, jsonType)
+	g.send("POST", "/", `{}`, jsonType, "X-Blob: NDkwMTU0MjAzMjM3NTE4")
 	if got := counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit"); got != before+2 || len(r.bodies) != 3 {
 		t.Errorf("%v would have been refused, %d were sent", got-before, len(r.bodies))
 	}

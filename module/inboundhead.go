@@ -34,14 +34,21 @@ type trimmed struct {
 	changed  bool
 }
 
-// judgeHead judges the head by the rules in force, and by the candidate ones beside them.
-func (a *arrival) judgeHead() *trimmed {
-	t := a.trim(a.judged)
-	a.report = t.report
+// judgeBeside judges the head by the candidate rules, if there are some.
+func (a *arrival) judgeBeside() {
 	if candidate := a.rules.candidate; candidate != nil {
-		a.beside = &a.trim(candidate.Scope(a.method, a.path).Judge(&a.disclosure)).judgedHead
+		a.beside = a.shadowHead(candidate.Scope(a.method, a.path).Judge(&a.disclosure))
 	}
-	return t
+}
+
+// shadowHead judges the head and changes nothing, whatever happens.
+func (a *arrival) shadowHead(j *rules.Judge) *judgedHead {
+	s, head := &shadow{m: a.message}, new(judgedHead)
+	s.try(func() error { head = &a.trim(j).judgedHead; return nil })
+	if s.refusal != nil {
+		head.refusal = s.refusal
+	}
+	return head
 }
 
 func (a *arrival) trim(j *rules.Judge) *trimmed {
@@ -88,7 +95,7 @@ func originalQuery(r *http.Request) *string {
 }
 
 func (a *arrival) trimHeaders(head *body.Head, j *rules.Judge, t *trimmed) error {
-	sieve := headerSieve{scope: a.scope, table: j.Table(j.MessageFacts())} // for what is encoded in a value
+	sieve := headerSieve{scope: j.Scope(), table: j.Table(j.MessageFacts())} // for what is encoded in a value
 	for name, values := range a.req.Header {
 		if name != "Cookie" && (slices.Contains(unjudged, name) || slices.Contains(a.h.caller.trusted, name) || a.identifies(name)) {
 			continue
