@@ -108,16 +108,6 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	return kind, nil
 }
 
-// contentType is what the head says of the body's type. Our own backend may read parameters that we do not know.
-func (p *passage) contentType(kind requestKind) []string {
-	came := p.req.Header["Content-Type"]
-	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.UnknownFacts())}
-	if p.disclosure.Position == rules.Inbound && !sieve.holds(came[0], 0, true) {
-		return came
-	}
-	return kind.header()
-}
-
 // holds reports whether somebody wrote more than a media type into it.
 func (p *passage) holds(kind requestKind) bool {
 	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.UnknownFacts())}
