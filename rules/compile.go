@@ -37,6 +37,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
 			register:  map[string]*Recipient{},
+			zones:     map[string][]string{},
 			lifting:   map[string]bool{},
 			keys:      o.Keys,
 			scopes:    map[string]*Scope{},
@@ -44,6 +45,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 		},
 		names: map[string]Pos{},
 	}
+	c.compileZones()
 	c.compileHome()
 	c.compileCategories()
 	c.compileNames()

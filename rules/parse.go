@@ -16,6 +16,7 @@ func Parse(file string, data []byte) (*Document, error) {
 	if root := p.load(data); root != nil {
 		d.Pos = p.at(root)
 		p.document(root, d)
+		d.Places = p.places
 	}
 	if err := p.errs.Err(); err != nil {
 		return nil, err
@@ -37,6 +38,7 @@ func (p *parser) document(n *yaml.Node, d *Document) {
 	p.mapping(n, "a rule document", keys{
 		"minimize":   p.version,
 		"home":       set(&d.Home, p.home),
+		"zones":      entries(p, &d.Zones, p.zone),
 		"policy":     set(&d.Policy, p.positive),
 		"candidate":  set(&d.Candidate, p.boolean),
 		"operations": list(p, &d.Operations, p.operation),

@@ -151,9 +151,6 @@ func (p *parser) when(r *Rule) func(*yaml.Node) {
 				}
 			}
 			list(p, &t.Want, want)(value)
-			if t.Claim == "country" {
-				t.Want = withoutZones(t.Want)
-			}
 			r.When = append(r.When, t)
 		})
 	}
@@ -168,19 +165,6 @@ func (p *parser) conditions() map[string]func(*yaml.Node) string {
 		return "false"
 	}
 	return map[string]func(*yaml.Node) string{"minor": truth, "download": truth, "country": p.home}
-}
-
-// withoutZones writes the countries of a zone in its place, since a record names a country.
-func withoutZones(names []string) []string {
-	var out []string
-	for _, name := range names {
-		if members := zones[name]; members != nil {
-			out = append(out, members...)
-			continue
-		}
-		out = append(out, name)
-	}
-	return out
 }
 
 func (p *parser) unless(n *yaml.Node) *Unless {
