@@ -42,6 +42,11 @@ type App struct {
 	// pseudonyms use the greatest id. Without it a rule that pseudonymizes is an error.
 	Keys string `json:"keys,omitempty"`
 
+	// GeoIP is a database in the MaxMind format that tells in which country an address is. Where there is one, a recipient
+	// gets nothing at an address outside of the country that it is registered in, and a caller who claims another country
+	// than its address is in counts as abroad. Default: the register's and the caller's word count.
+	GeoIP string `json:"geoip,omitempty"`
+
 	// Consent is the store of consents and cases. Without it nobody has given any consent.
 	Consent *Consent `json:"consent,omitempty"`
 
@@ -61,6 +66,7 @@ type App struct {
 	metrics  *metrics
 	audit    *audit
 	events   *caddyevents.App
+	geo      *geoIP // nil: no database is configured
 	budget   *body.Budget
 	consents *consents // nil: no store is configured
 	current  atomic.Pointer[snapshot]
@@ -141,6 +147,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.resolvePaths(); err != nil {
 		return err
 	}
+	if a.geo, err = openGeoIP(a.GeoIP); err != nil {
+		return err
+	}
 	files, err := readFiles(a.Rules, a.Keys)
 	if err != nil {
 		return err
@@ -163,11 +172,13 @@ func (a *App) resolvePaths() error {
 		}
 		a.Rules[i] = resolved
 	}
-	resolved, err := repl.ReplaceOrErr(a.Keys, true, true)
-	if err != nil {
-		return fmt.Errorf("resolving the key directory %q: %w", a.Keys, err)
+	for what, path := range map[string]*string{"the key directory": &a.Keys, "the database of countries": &a.GeoIP} {
+		resolved, err := repl.ReplaceOrErr(*path, true, true)
+		if err != nil {
+			return fmt.Errorf("resolving %s %q: %w", what, *path, err)
+		}
+		*path = resolved
 	}
-	a.Keys = resolved
 	return nil
 }
 

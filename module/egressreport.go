@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -23,7 +24,18 @@ func (p *parcel) pass() (*http.Response, error) {
 	out.URL = &address
 	out.URL.Scheme, out.Host = p.origin.scheme, p.origin.host
 	w.judge(out)
+	out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{GotConn: w.reached}))
 	return p.t.HTTP.Transport.RoundTrip(out)
+}
+
+// reached notes where the connection leads.
+func (w *would) reached(got httptrace.GotConnInfo) {
+	guarded, _ := guardOf(got.Conn)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if guarded != nil && w.elsewhere == nil {
+		w.elsewhere = guarded.lacks()
+	}
 }
 
 // would is what enforcing would have done with a request.
@@ -35,6 +47,7 @@ type would struct {
 	shadow    *shadow    // nil: there is no body to judge
 	candidate *shadow
 	refusal   *rules.Refusal
+	elsewhere *rules.Refusal // of the address that the request went to
 	ended     bool
 }
 
@@ -111,6 +124,9 @@ func (w *would) result() *result {
 		if res.outcome, res.refusal = body.outcome, body.refusal; res.outcome == outcomePassed {
 			res.outcome = outcomeOf(res.report)
 		}
+	}
+	if res.refusal == nil && w.elsewhere != nil && w.p.denied == nil {
+		res.outcome, res.refusal = outcomeRefused, w.elsewhere
 	}
 	return res
 }
