@@ -39,7 +39,8 @@ type App struct {
 	Rules []string `json:"rules,omitempty"`
 
 	// Keys is a directory of keys for pseudonyms: a file is a key of at least 16 random bytes, its name the key id. New
-	// pseudonyms use the greatest id. Without it a rule that pseudonymizes is an error.
+	// pseudonyms use the greatest id. A file named RECIPIENT_ID is a key for this recipient alone, and goes before the others.
+	// Without keys a rule that pseudonymizes is an error.
 	Keys string `json:"keys,omitempty"`
 
 	// GeoIP is a database in the MaxMind format that tells in which country an address is. Where there is one, a recipient
@@ -156,6 +157,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.loaded, err = load(files); err != nil {
 		return err
+	}
+	if names := a.loaded.strangers(); len(names) > 0 { // a slip in the name, and what is destroyed later would be no key of theirs
+		return fmt.Errorf("the key directory has a key for %q alone, whom no rule document registers: rename the file or remove it", names[0])
 	}
 	a.files.seen, a.files.taken = files.hash, files.hash
 	a.current.Store(new(snapshot))

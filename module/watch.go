@@ -84,6 +84,9 @@ func (a *App) refresh() {
 	}
 	a.logger.Info("took changed rules", zap.Int("documents", len(files.rules)))
 	a.warnWithoutStore()
+	for _, name := range a.loaded.strangers() { // no error: who leaves the register must be refused now, whatever keys are left
+		a.logger.Warn("a key is for a recipient alone that no rule document registers: rename or remove it", zap.String("recipient", name))
+	}
 }
 
 func (a *App) refreshTokenKeys() {
