@@ -76,6 +76,9 @@ func (p *parser) ruleKeys(r *Rule) keys {
 	for a := Keep; a <= Block; a++ {
 		k[a.String()] = p.acts(r, a)
 	}
+	for _, name := range []string{"hash", "md5", "sha1", "sha256"} {
+		k[name] = p.misplaced(name, "whoever tries all numbers finds the one with a hash that has no key (WP29 opinion 05/2014); write `pseudonymize`")
+	}
 	return k
 }
 

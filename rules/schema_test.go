@@ -156,7 +156,7 @@ func TestSchemaAgrees(t *testing.T) {
 		{rule + "when: {mfa: true, level: [1, 2], /a/b: x, minor: true, download: false, country: [NO, EEA, NORDIC]}}]", true},
 		{rule + "when: {/*/a: x}}]", false}, {rule + "when: {a b: x}}]", false}, {rule + "when: {minor: 1}}]", false},
 		{rule + "when: {mfa: }}]", false}, {rule + "when: {mfa: []}}]", false}, {rule + "when: {country: Norway}}]", false},
-		{rule + "mask: [none]}]", false}, {rule + "mask: [a b]}]", false}, {rule + "block: secret, case: ticket}]", true},
+		{rule + "hash: device}]", false}, {rule + "mask: [none]}]", false}, {rule + "mask: [a b]}]", false}, {rule + "block: secret, case: ticket}]", true},
 		{limit + "}]", true}, {limit + "for: x, law: PIPL 25, over: 50/day}]", true}, {limit + "over: 0/day}]", false}, {limit + "over: 50}]", false},
 		{limit + "case: x}]", false}, {limit + "keep: x}]", false}, {limit + "unless: {}}]", false}, {limit + "unless: {roles: x}}]", false},
 		{limit + "unless: {consent: explicit, case: court_order, purpose: [a, b], organisation: c}}]", true},
