@@ -60,6 +60,9 @@ func (w *would) judge(out *http.Request) {
 	case !p.sendable():
 		w.refusal = &rules.Refusal{Reason: rules.MediaType}
 		return
+	case isEarly(p.asked):
+		w.refusal = &rules.Refusal{Reason: rules.Unavailable}
+		return
 	case !p.clear:
 		w.refusal = &rules.Refusal{Reason: rules.Unreadable}
 		return

@@ -20,6 +20,9 @@ func (m *message) locate(r *http.Request) {
 // address is where a request comes from: the peer's address, or what trusted peers say of those before them. It is not valid
 // where one of them says what is no address.
 func (p *caller) address(r *http.Request) netip.Addr {
+	if r.TLS != nil && !r.TLS.HandshakeComplete { // anybody could have written the address of its datagram
+		return netip.Addr{}
+	}
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil { // a Unix socket
 		return netip.IPv6Loopback()
