@@ -1,6 +1,7 @@
 package minimize
 
 import (
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -91,6 +92,9 @@ func (p *parcel) kind() (requestKind, *rules.Refusal) {
 	if codings := p.req.Header["Content-Encoding"]; len(codings) > 1 || len(codings) == 1 && !strings.EqualFold(codings[0], "identity") {
 		return kind, &rules.Refusal{Reason: rules.MediaType, Detail: "an encoded request body cannot be judged: send it as it is"}
 	}
+	if kind.boundary != "" {
+		kind.own = rand.Text() // the client's can say anything
+	}
 	return kind, nil
 }
 
@@ -103,7 +107,7 @@ func (p *parcel) holds(kind requestKind) bool {
 			digits++
 		}
 	}
-	return digits > 8 || sieve.holds(kind.mediaType, 0, false) || sieve.holds(kind.boundary, 0, false)
+	return digits > 8 || sieve.holds(kind.mediaType, 0, false)
 }
 
 // ready tells that the request is judged as far as it is held. A last look is at whether it may still leave.

@@ -1,6 +1,7 @@
 package minimize
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"mime"
@@ -116,6 +117,7 @@ func (p *parcel) credential(name string) bool {
 type requestKind struct {
 	mediaType string
 	boundary  string // of a multipart body
+	own       string // that it gets instead; "": none
 }
 
 // kindOfRequest reads the media type of a request. ok is false where its body cannot be judged.
@@ -131,14 +133,14 @@ func kindOfRequest(header http.Header) (k requestKind, ok bool) {
 	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
 		return k, false
 	}
-	k = requestKind{mediaType, params["boundary"]}
+	k = requestKind{mediaType: mediaType, boundary: params["boundary"]}
 	return k, isJSON(mediaType) || mediaType == "application/x-www-form-urlencoded" || mediaType == "multipart/form-data"
 }
 
 // header is the media type as it is sent: no parameter but what a reader needs.
 func (k requestKind) header() []string {
 	if k.mediaType == "multipart/form-data" {
-		return []string{mime.FormatMediaType(k.mediaType, map[string]string{"boundary": k.boundary})}
+		return []string{mime.FormatMediaType(k.mediaType, map[string]string{"boundary": cmp.Or(k.own, k.boundary)})}
 	}
 	return []string{k.mediaType}
 }
@@ -149,7 +151,11 @@ func (k requestKind) rewriter(j *rules.Judge, l body.Limits, sink body.Sink) (*b
 	case isJSON(k.mediaType):
 		return body.NewJSON(j, l, sink), nil
 	case k.mediaType == "multipart/form-data":
-		return body.NewMultipart(j, l, sink, k.boundary, func(string) bool { return false })
+		w, err := body.NewMultipart(j, l, sink, k.boundary, func(string) bool { return false })
+		if err == nil && k.own != "" {
+			w.SetBoundary(k.own)
+		}
+		return w, err
 	}
 	return body.NewForm(j, l, sink), nil
 }
