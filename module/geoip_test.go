@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/maxmind/mmdbwriter"
@@ -250,6 +251,27 @@ func TestEgressElsewhere(t *testing.T) {
 		if got := counter(t, "caddy_minimize_would_egress_refusals_total", labels...); got != counted+float64(n+1) {
 			t.Errorf("%v would have been refused", got-counted)
 		}
+	}
+}
+
+// TestEgressReportInside: report mode tells where a name led to that enforcing would not have followed.
+func TestEgressReportInside(t *testing.T) {
+	r := newRecorder(t)
+	_, port, _ := net.SplitHostPort(r.addr)
+	var address atomic.Value
+	address.Store("127.0.0.1")
+	g := prepare(t)
+	g.write("rules/shop.yaml", partnerRules("http://partner.test:"+port, inContract+"\ncountry: DE", noCards))
+	if err := g.load("", "", "minimize_egress ads {\npurpose advertising\nmode report\ntransport http {\nresolvers "+nameServer(t, &address)+"\n}\n}"); err != nil {
+		t.Fatal(err)
+	}
+	labels := []string{"report", "ads", "DE", "recipient"}
+	before := counter(t, "caddy_minimize_would_egress_refusals_total", labels...)
+	if a := g.send("POST", "/", `{"state":"paid"}`, jsonType); a.status != http.StatusOK {
+		t.Fatalf("report mode refused: %d %s", a.status, a.body)
+	}
+	if got := counter(t, "caddy_minimize_would_egress_refusals_total", labels...); got != before+1 {
+		t.Errorf("%v would have been refused", got-before)
 	}
 }
 
