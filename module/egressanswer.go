@@ -75,11 +75,14 @@ func (p *parcel) answer(res *http.Response, release func()) *http.Response {
 		a.abandon()
 		return p.refused(refusal)
 	}
-	if !p.relocate(res) {
-		a.writer.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the recipient redirects to a host that is not registered"})
+	if p.redirectsAway(res) {
+		a.writer.refuse(leadsAway)
 		a.writer.status = res.StatusCode
-		a.end()
-	} else if a.writer.WriteHeader(res.StatusCode); a.writer.refusal != nil {
+	} else {
+		p.relocate(res)
+		a.writer.WriteHeader(res.StatusCode)
+	}
+	if a.writer.refusal != nil {
 		a.end()
 	} else {
 		a.pump(func() bool { return a.made.status != 0 })

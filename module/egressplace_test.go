@@ -161,6 +161,29 @@ func TestEgressRedirectHere(t *testing.T) {
 	}
 }
 
+// TestEgressReportRedirect: report mode tells of a redirect that enforcing would have refused, and hands it on.
+func TestEgressReportRedirect(t *testing.T) {
+	r := newRecorder(t)
+	var location string
+	r.reply = func(*http.Request, string) string {
+		return "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + "\r\n\r\n"
+	}
+	g := egress(t, r, inContract, everything, "minimize_egress ads {\npurpose advertising\nmode report\n}")
+	for _, c := range []struct {
+		to    string
+		would float64
+	}{{"http://elsewhere.example/", 1}, {"http://" + r.addr + "/next", 0}} {
+		location = c.to
+		before := counter(t, "caddy_minimize_would_refusals_total", "report", "unreadable")
+		if a := g.send("POST", "/", `{"state":"paid"}`, jsonType); a.status != http.StatusFound || a.header.Get("Location") != c.to {
+			t.Errorf("%s: got %d %v", c.to, a.status, a.header)
+		}
+		if got := counter(t, "caddy_minimize_would_refusals_total", "report", "unreadable"); got != before+c.would {
+			t.Errorf("%s: %v would have been refused", c.to, got-before)
+		}
+	}
+}
+
 // transportOf is the transport that runs.
 func transportOf(t *testing.T) *Egress {
 	t.Helper()

@@ -3,32 +3,36 @@ package minimize
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-minimize/minimize/rules"
 )
 
+var leadsAway = &rules.Refusal{Reason: rules.Unreadable, Detail: "the recipient redirects to a host that is not registered"}
+
+// redirectsAway reports whether an answer redirects to where the recipient is not registered.
+func (p *parcel) redirectsAway(res *http.Response) bool {
+	return res.StatusCode >= 300 && res.StatusCode <= 399 &&
+		slices.ContainsFunc(res.Header["Location"], func(l string) bool { return p.registered(l, res.Request.URL) == nil })
+}
+
 // relocate has the recipient's Location lead to this route instead: its own host is not the caller's to ask, and the path
-// there has a prefix here. What it holds is judged afterwards, as what comes in. It reports false for a redirect to where the
-// recipient is not registered.
-func (p *parcel) relocate(res *http.Response) bool {
+// there has a prefix here. What it holds is judged afterwards, as what comes in.
+func (p *parcel) relocate(res *http.Response) {
 	var here []string
 	for _, location := range res.Header["Location"] {
-		to := p.registered(location, res.Request.URL)
-		if to == nil && res.StatusCode >= 300 && res.StatusCode <= 399 {
-			return false
-		}
-		if to == nil {
-			continue
-		}
-		if own, ok := p.here(to); ok {
-			here = append(here, own)
+		if to := p.registered(location, res.Request.URL); to != nil {
+			if own, ok := p.here(to); ok {
+				here = append(here, own)
+			}
 		}
 	}
 	if delete(res.Header, "Location"); len(here) > 0 {
 		res.Header["Location"] = here
 	}
-	return true
 }
 
 // registered is where a Location leads, seen from what the recipient was asked; nil: to where it is not registered.

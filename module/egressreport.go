@@ -25,7 +25,11 @@ func (p *parcel) pass() (*http.Response, error) {
 	out.URL.Scheme, out.Host = p.origin.scheme, p.origin.host
 	w.judge(out)
 	out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{GotConn: w.reached}))
-	return p.t.HTTP.Transport.RoundTrip(out)
+	res, err := p.t.HTTP.Transport.RoundTrip(out)
+	if err == nil && p.redirectsAway(res) {
+		p.collected().recordWould(&result{outcome: outcomeRefused, status: res.StatusCode, refusal: leadsAway}, nil)
+	}
+	return res, err
 }
 
 // reached notes where the connection leads.

@@ -27,18 +27,20 @@ func isZoneName(s string) bool {
 	return len(s) > 2 && 'A' <= s[0] && s[0] <= 'Z' && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
 }
 
-// countriesOf are the countries that a name stands for; nil: it stands for none.
-func (r *Ruleset) countriesOf(name string) []string {
-	if own := r.zones[name]; own != nil {
+// membersOf are the countries of a zone; nil: it is none.
+func (r *Ruleset) membersOf(zone string) []string {
+	if own := r.zones[zone]; own != nil {
 		return own
 	}
-	if members := zones[name]; members != nil {
-		return members
-	}
+	return zones[zone]
+}
+
+// countriesOf are the countries that a name stands for; nil: it stands for none.
+func (r *Ruleset) countriesOf(name string) []string {
 	if IsCountry(name) {
 		return []string{name}
 	}
-	return nil
+	return r.membersOf(name)
 }
 
 // Within reports whether a country or zone lies in another one. What is unknown does not.
@@ -46,8 +48,11 @@ func (r *Ruleset) Within(place, name string) bool {
 	if place == name {
 		return name != ""
 	}
-	outer, inner := r.countriesOf(place), r.countriesOf(name)
-	return len(inner) > 0 && !slices.ContainsFunc(inner, func(c string) bool { return !slices.Contains(outer, c) })
+	outer, inner := r.membersOf(place), r.membersOf(name)
+	if inner == nil {
+		return slices.Contains(outer, name)
+	}
+	return !slices.ContainsFunc(inner, func(c string) bool { return c != place && !slices.Contains(outer, c) })
 }
 
 // compileZones puts the documents' zones together, and finds names that are none.

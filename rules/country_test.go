@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-const ownZones = "zones: {NORDIC: [SE, NO, DK, FI, IS], EUROPE: [EEA, CH, GB], ISLANDS: [JP, NZ]}\n"
+const ownZones = "zones: {NORDIC: [SE, NO, DK, FI, IS], EUROPE: [EEA, CH, GB], ISLANDS: [JP, NZ], ALPS: CH}\n"
 
 // TestZones: a zone stands for its countries wherever a country can, whichever document declares it.
 func TestZones(t *testing.T) {
@@ -16,7 +16,7 @@ func TestZones(t *testing.T) {
 	}{
 		{"NORDIC", "NO", true}, {"NORDIC", "DE", false}, {"EUROPE", "NORDIC", true}, {"NORDIC", "EUROPE", false}, {"EUROPE", "EEA", true},
 		{"EUROPE", "DE", true}, {"EEA", "GB", false}, {"EEA", "EEA", true}, {"SE", "NORDIC", false}, {"SE", "SE", true},
-		{"SE", "", false}, {"", "", false}, {"", "SE", false}, {"MIDEAST", "MARS", false},
+		{"JP", "ISLANDS", false}, {"CH", "ALPS", true}, {"SE", "", false}, {"", "", false}, {"", "SE", false}, {"MIDEAST", "MARS", false},
 	} {
 		if got := r.Within(c.place, c.name); got != c.want {
 			t.Errorf("%s within %s: got %t", c.name, c.place, got)
