@@ -41,6 +41,7 @@ func (t *Egress) newParcel(req *http.Request) (*parcel, error) {
 		p.people = &witnesses{People: d.People}
 		d.People = p.people
 	}
+	p.object(asked)
 	p.entry = p.rules.enforced.Recipient(t.Recipient)
 	p.origin = originOf(p.entry, req.URL.Host)
 	p.standing = p.rules.enforced.Standing(d)
@@ -64,6 +65,8 @@ func (p *parcel) admit() *http.Response {
 		p.message.methodNotAllowed(made)
 	case !p.clear:
 		p.message.badPath(made)
+	case isEarly(p.asked):
+		p.message.tooEarly(made)
 	case p.denied != nil:
 		p.message.unauthorized(made)
 	case refusal != nil:

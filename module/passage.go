@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -93,6 +94,8 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	if p.disclosure.Position == rules.Inbound {
 		kind.passes = p.h.passesUnread
 		kind.unread = !ok && kind.foreign && kind.passes(kind.mediaType)
+	} else if kind.boundary != "" {
+		kind.own = rand.Text() // the client's can say anything
 	}
 	if !ok && !kind.unread || p.holds(kind) {
 		return requestKind{}, &rules.Refusal{Reason: rules.MediaType, Detail: "the request's media type cannot be judged"}
@@ -117,7 +120,7 @@ func (p *passage) holds(kind requestKind) bool {
 			digits++
 		}
 	}
-	return digits > 8 || sieve.holds(kind.mediaType, 0, false) || sieve.holds(kind.boundary, 0, false)
+	return digits > 8 || sieve.holds(kind.mediaType, 0, false) || kind.own == "" && sieve.holds(kind.boundary, 0, false)
 }
 
 // ready tells that the request is judged as far as it is held. A last look is at whether it may still leave: with a body
