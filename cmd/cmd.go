@@ -1,5 +1,5 @@
 // Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize
-// lint`, `caddy minimize consent`, `caddy minimize demo`.
+// scan`, `caddy minimize lint`, `caddy minimize consent`, `caddy minimize demo`.
 package cmd
 
 import (

@@ -32,7 +32,7 @@ var proofs = map[string]proof{
 	"national_id.cn": {distinct: 2, strong: true},
 	"phone":          {distinct: 3, spread: 3},
 	"ip":             {distinct: 2, surely: 0.5},
-	"card_number":    {distinct: 4}, "imei": {distinct: 4}, "imeisv": {distinct: 4}, "imsi": {distinct: 4}, "iccid": {distinct: 3},
+	"card_number":    {distinct: 3}, "imei": {distinct: 3}, "imsi": {distinct: 3}, "iccid": {distinct: 3},
 }
 
 // others is the proof of detectors that ask for a name, which has told something already.
@@ -157,7 +157,7 @@ func (s *stats) text() verdict {
 // one thing, which move together, have not.
 func arePosition(a, b *stats) bool {
 	precise := func(s *stats) bool {
-		return s.values > 0 && float64(s.decimals) >= 0.9*float64(s.values) && len(s.distinct) >= min(3, s.values)
+		return s.values > 0 && s.share(s.decimals) >= mostly && len(s.distinct) >= min(3, s.values)
 	}
 	if !precise(a) || !precise(b) || a.values != b.values {
 		return false
