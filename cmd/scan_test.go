@@ -214,13 +214,14 @@ func TestScanDraft(t *testing.T) {
 		{"objects that are alike", "a.json", `{"by": {"anna": {"m": "a@example.com", "n": 1}, "bert": {"m": "b@example.com", "n": 1}, "cara": {"m": "c@example.com", "n": 1}, "dora": {"m": "d@example.com", "n": 1}}}`,
 			"minimize: 1\n\nfields:\n  # email in 4 of 4 values, 4 distinct\n  - {at: /by/*/m, is: contact.email}\n"},
 		{"names that are data", "a.json", `{"by": {"a@example.com": {"n": 1}}}`, "minimize: 1\n\n# Known by their names, so that they need no line:\n#   /by: contact.email (names in an object)\n"},
-		{"names with signs", "a.json", `{"a/b: c": {"#~": "a@example.com"}}`, "minimize: 1\n\nfields:\n  # email in 1 of 1 values, 1 distinct\n  - {at: \"/a~1b: c/#~0\", is: contact.email}\n"},
+		{"names with signs", "a.json", `{"a/b: c": {"#~": "a@example.com"}}`, "minimize: 1\n\nfields:\n  # email in 1 of 1 value, 1 distinct\n  - {at: \"/a~1b: c/#~0\", is: contact.email}\n"},
 		{"with a byte order mark", "a.json", "\xef\xbb\xbf{\"n\": 1}", "minimize: 1\n"},
 		{"a card seen once", "a.json", `{"f1": "4111111111111111"}`, "minimize: 1\n\n# Too few values to tell:\n#   /f1: card.number (card_number)\n"},
+		{"some of them", "a.json", `[{"f": "a@example.com"}, {"f": "x"}, {"f": "b@example.com"}]`, "minimize: 1\n\n# Some values only, which detectors find one by one:\n#   /*/f: contact.email (email)\n"},
 		{"the document itself", "a.json", `["a@example.com", "b@example.com"]`, "minimize: 1\n\nfields:\n  # email in 2 of 2 values, 2 distinct\n  - {at: /*, is: contact.email}\n"},
 		{"inside what is known", "a.json", `{"address": {"f1": "a@example.com"}}`, "minimize: 1\n\n# Known by their names, so that they need no line:\n#   /address: contact.address (address)\n"},
-		{"an archive", "a.har", har, "minimize: 1\noperations:\n  - \"GET /api/v2/orders/*\"\n  - POST /api/v2/orders\n\nfields:\n  # email in 1 of 1 values, 1 distinct\n  - {at: /x1, is: contact.email}\n" +
-			"  # iban in 1 of 1 values, 1 distinct\n  - {at: /x2, is: financial.account.iban}\n  # email in 1 of 1 values, 1 distinct\n  - {key: f9, is: contact.email}\n"},
+		{"an archive", "a.har", har, "minimize: 1\noperations:\n  - \"GET /api/v2/orders/*\"\n  - POST /api/v2/orders\n\nfields:\n  # email in 1 of 1 value, 1 distinct\n  - {at: /x1, is: contact.email}\n" +
+			"  # iban in 1 of 1 value, 1 distinct\n  - {at: /x2, is: financial.account.iban}\n  # email in 1 of 1 value, 1 distinct\n  - {key: f9, is: contact.email}\n"},
 	} {
 		dir := lintFolder(t, map[string]string{c.file: c.sample, "readme.txt": "no sample"})
 		_, got, _ := strings.Cut(scanText(t, scanOptions{}, dir), "`minimize test`.\n")

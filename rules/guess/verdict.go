@@ -97,6 +97,16 @@ func (s *stats) judge(looks bool) verdict {
 	return s.text()
 }
 
+// partly are the kinds that some values are, of those that are none by chance.
+func (s *stats) partly() (list []verdict) {
+	for _, d := range detect.Detectors {
+		if t := s.whole[d.Name]; t != nil && proofOf(d.Name).strong && len(t.distinct) >= 2 {
+			list = append(list, verdict{rules.Category(d.Category), s.evidence(d.Name, t), false})
+		}
+	}
+	return list
+}
+
 // mixed is the category that contains all of several kinds: a login is a telephone number or an email address.
 func (s *stats) mixed() verdict {
 	var names []string
@@ -142,12 +152,12 @@ func (s *stats) text() verdict {
 	for _, name := range slices.Sorted(maps.Keys(s.within)) {
 		t, p := s.within[name], proofOf(name)
 		rare := float64(t.hits) < chance*float64(s.sentences)
-		if !p.strong && name != "phone" && rare || len(t.distinct) < min(2, s.values) || float64(t.plausible) < p.surely*float64(t.hits) {
+		if !p.strong && name != "phone" && rare || float64(t.plausible) < p.surely*float64(t.hits) {
 			continue
 		}
 		names, hits, distinct = append(names, name), hits+t.hits, distinct+len(t.distinct)
 	}
-	if names == nil {
+	if names == nil || distinct < min(2, s.values) {
 		return verdict{}
 	}
 	return verdict{"content.text", Evidence{strings.Join(names, ", ") + " in sentences", min(hits, s.values), s.values, distinct}, false}
