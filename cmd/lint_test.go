@@ -187,6 +187,16 @@ func TestLintSilence(t *testing.T) {
 	}
 }
 
+func TestLintFolder(t *testing.T) {
+	dir := lintFolder(t, map[string]string{"a.yaml": lintRules, "b.yaml": "minimize: 1\nallow:\n  - {id: b, to: support, for: care, mask: [contact]}\n", "c.fixtures.yaml": "rules: a.yaml\n"})
+	if got := strings.Join(lintCodes(t, dir), ", "); got != "b.yaml:3 shadowed" {
+		t.Errorf("found %q", got)
+	}
+	if _, err := lintFiles([]string{t.TempDir()}, lintDay); err == nil {
+		t.Error("an empty folder is linted")
+	}
+}
+
 // TestLintExamples: what we show to others is as we tell them to write it.
 func TestLintExamples(t *testing.T) {
 	t.Setenv("MINIMIZE_CONSENT_DSN", "postgres://localhost/minimize")

@@ -81,6 +81,7 @@ func TestShares(t *testing.T) {
 		{"half", append(repeat(cards, 40), repeat(sevens, 40)...), ""},
 		{"one address is proof", []string{"li.na@example.com"}, "contact.email"},
 		{"telephone numbers", []string{"13817640235", "18602158830", "15912340000"}, "contact.phone"},
+		{"telephone numbers of one place", []string{"+1 202 555 0143", "+1 202 555 0187", "+1 202 555 0101"}, "contact.phone"},
 		{"a counter", counter(200), ""},
 		{"a hotline", repeat([]string{"13817640235"}, 50), ""},
 		{"telephone numbers and addresses", []string{"13817640235", "18602158830", "15912340000", "a@example.com", "b@example.com"}, "contact"},
