@@ -177,3 +177,21 @@ func TestSubjects(t *testing.T) {
 		}
 	}
 }
+
+func TestOperation(t *testing.T) {
+	for path, want := range map[string]string{
+		"/":                             "GET /",
+		"/api/v2/orders":                "GET /api/v2/orders",
+		"/api/orders/10017/":            "GET /api/orders/*",
+		"/api/orders/D2026-1/items":     "GET /api/orders/*/items",
+		"/api/users/anna":               "GET /api/users/*",
+		"/api/customer/anna/addresses":  "GET /api/customer/*/addresses",
+		"/who/a@example.com":            "GET /who/*",
+		"/who/李娜":                       "GET /who/*",
+		"/f/" + strings.Repeat("x", 41): "GET /f/*",
+	} {
+		if got := Operation("get", path); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+}
