@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ type lintOptions struct {
 
 func lintCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "lint [--strict] [--time DAY] [--json] <rule files, or a Caddyfile>...",
+		Use:   "lint [--strict] [--time DAY] [--json] <rule files, folders of them, Caddyfile>...",
 		Short: "Finds what loads and is hardly meant in rules and Caddyfiles",
 		Long: `Finds what loads and works and is hardly meant, with file, line and column. Rule documents that are named together are
 looked at together; a Caddyfile brings its own with it, those of each route.
@@ -112,6 +113,11 @@ func lintFiles(paths []string, now time.Time) ([]rules.Finding, error) {
 	var documents []string
 	var broken []error
 	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			inside, err := ruleFilesIn(path)
+			documents, broken = append(documents, inside...), append(broken, err)
+			continue
+		}
 		if isRuleFile(path) {
 			documents = append(documents, path)
 			continue
@@ -127,6 +133,16 @@ func lintFiles(paths []string, now time.Time) ([]rules.Finding, error) {
 	found := l.unsilenced()
 	rules.SortFindings(found)
 	return slices.CompactFunc(found, func(a, b rules.Finding) bool { return a == b }), nil
+}
+
+// ruleFilesIn returns the rule documents of a folder. Fixtures lie beside them.
+func ruleFilesIn(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, ".fixtures.yaml") })
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("finding rules: no *.yaml in %s", dir)
+	}
+	return files, err
 }
 
 // isRuleFile tells a rule document from Caddy's configuration, which is a Caddyfile or JSON with other keys.
@@ -270,6 +286,6 @@ func printFindings(p *painter, found []rules.Finding) {
 		fmt.Fprintln(p.out, p.paint(green, "Nothing was found."))
 		return
 	}
-	fmt.Fprintf(p.out, "%d errors, %d warnings, %d notes. What is meant so: `# lint: CODE because …` in its line.\n",
-		counts[rules.SeverityError], counts[rules.SeverityWarning], counts[rules.SeverityNote])
+	fmt.Fprintf(p.out, "%s, %s, %s. What is meant so: `# lint: CODE because …` in its line.\n", count(counts[rules.SeverityError], "error"),
+		count(counts[rules.SeverityWarning], "warning"), count(counts[rules.SeverityNote], "note"))
 }

@@ -70,7 +70,7 @@ func runScan(in io.Reader, out, errs io.Writer, command string, paths []string, 
 		return scanBroken
 	}
 	if o.output != "" {
-		fmt.Fprintf(errs, "%s: %d records and %d fields from %s. Check each line.\n", o.output, len(s.Records), len(s.Fields), s.size())
+		fmt.Fprintf(errs, "%s: %s and %s from %s. Check each line.\n", o.output, count(len(s.Records), "record"), count(len(s.Fields), "field"), s.size())
 	}
 	return scanDone
 }

@@ -44,6 +44,7 @@ func printDraft(out io.Writer, s *scanned, beside []string) error {
 	if len(beside) == 0 {
 		list(&b, "Known by their names, so that they need no line", s.Known)
 	}
+	list(&b, "Some values only, which detectors find one by one", s.Partly)
 	list(&b, "Too few values to tell", s.Unsure)
 	if len(beside) > 0 && len(s.Records)+len(s.Fields) == 0 {
 		b.WriteString("# Nothing new.\n")
@@ -53,7 +54,7 @@ func printDraft(out io.Writer, s *scanned, beside []string) error {
 }
 
 func (s *scanned) size() string {
-	return fmt.Sprintf("%s documents with %s values", humanize.Comma(int64(s.Documents)), humanize.Comma(int64(s.Values)))
+	return count(s.Documents, "document") + " with " + count(s.Values, "value")
 }
 
 func (s *scanned) records(b *strings.Builder) {
@@ -77,7 +78,7 @@ func (s *scanned) fields(b *strings.Builder) {
 	b.WriteString("\nfields:\n")
 	for _, f := range s.Fields {
 		e := f.Evidence
-		fmt.Fprintf(b, "  # %s in %s of %s values, %s distinct", e.By, humanize.Comma(int64(e.Hits)), humanize.Comma(int64(e.Values)), many(e.Distinct))
+		fmt.Fprintf(b, "  # %s in %s of %s, %s distinct", e.By, humanize.Comma(int64(e.Hits)), count(e.Values, "value"), many(e.Distinct))
 		where := "at: " + quoted(f.At)
 		if f.Key != "" {
 			where = "key: " + quoted(f.Key)
@@ -107,6 +108,14 @@ func list(b *strings.Builder, title string, fields []guess.Field) {
 		}
 		fmt.Fprintf(b, "#   %s: %s (%s)\n", comment(where), f.Is, comment(f.Evidence.By))
 	}
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return humanize.Comma(int64(n)) + " " + thing
 }
 
 // many writes a number that is counted up to a bound.

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/caddy-minimize/minimize/rules/guess"
 )
@@ -187,24 +186,8 @@ func (s *samples) entry(e *harEntry) {
 		s.guesser.Param(p.Name, p.Value)
 	}
 	if u, err := url.Parse(e.Request.URL); err == nil && strings.HasPrefix(u.Path, "/") {
-		if o := operationOf(e.Request.Method, u.Path); !slices.Contains(s.operations, o) {
+		if o := guess.Operation(e.Request.Method, u.Path); !slices.Contains(s.operations, o) {
 			s.operations = append(s.operations, o)
 		}
 	}
-}
-
-// operationOf writes a request as a rule document does. A step with digits, or one that says more than a word, is data.
-func operationOf(method, path string) string {
-	steps := strings.Split(strings.Trim(path, "/"), "/")
-	for i, step := range steps {
-		version := len(step) <= 3 && strings.HasPrefix(step, "v")
-		if !version && strings.ContainsFunc(step, func(r rune) bool { return !isPathLetter(r) }) || len(step) > 40 {
-			steps[i] = "*"
-		}
-	}
-	return strings.ToUpper(method) + " /" + strings.Join(steps, "/")
-}
-
-func isPathLetter(r rune) bool {
-	return r < unicode.MaxASCII && (unicode.IsLetter(r) || r == '-' || r == '_' || r == '.')
 }

@@ -46,7 +46,11 @@ func (l *linter) lintTransfer(r *Recipient) {
 	case abroad && r.Country == "":
 		l.report(r.Pos, lintTransfer, SeverityWarning, "recipient %s has no `country`, and unknown counts as abroad: nothing above open goes to it", r.Name)
 	case t == nil && abroad:
-		l.report(r.Pos, lintTransfer, SeverityWarning, "recipient %s is in %s, outside of %s, and has no `transfer`: nothing above open goes to it", r.Name, r.Country, l.home)
+		severity := SeverityWarning
+		if r.Kind == "authority" || r.Kind == "public" {
+			severity = SeverityNote // registered so that nothing goes there
+		}
+		l.report(r.Pos, lintTransfer, severity, "recipient %s is in %s, outside of %s, and has no `transfer`: nothing above open goes to it", r.Name, r.Country, l.home)
 	case t == nil:
 	case inForce(t.From, t.Until, l.now) && !t.valid(l.countriesOf(r.Country), l.now):
 		l.report(t.Pos, lintTransfer, SeverityError, "the transfer to %s is incomplete: its mechanism %s needs an `assessment`", r.Name, t.Mechanism)

@@ -152,6 +152,7 @@ func TestLintRegister(t *testing.T) {
 		{"about to be suspended", "recipients: {p: {kind: processor, contract: {from: 2026-01-01}, suspended: 2026-12-01}}", "contract warning"},
 		{"no country", "home: CN\nrecipients: {p: {kind: own}}", "transfer warning"},
 		{"abroad", "home: CN\nrecipients: {p: {kind: own, country: US}}", "transfer warning"},
+		{"an authority abroad", "home: CN\nrecipients: {p: {kind: authority, country: US}}", "transfer note"},
 		{"abroad with a transfer", "home: CN\nrecipients: {p: {kind: own, country: US, transfer: {mechanism: exempt_necessity}}}", ""},
 		{"its assessment is missing", "home: CN\nrecipients: {p: {kind: own, country: US, transfer: {mechanism: standard_contract}}}", "transfer error"},
 		{"a transfer is over", "home: CN\nrecipients: {p: {kind: own, country: US, transfer: {mechanism: exempt_necessity, until: 2026-11-01}}}", "transfer error"},

@@ -14,6 +14,7 @@ type Draft struct {
 	Records   []Record `json:"records"`
 	Fields    []Field  `json:"fields"`
 	Known     []Field  `json:"known"`  // by their names: no line is needed
+	Partly    []Field  `json:"partly"` // some values only, which detectors find one by one
 	Unsure    []Field  `json:"unsure"` // too few values to tell
 }
 
@@ -39,7 +40,7 @@ type Field struct {
 
 // Draft returns what was found. It ends the gathering.
 func (g *Guesser) Draft() *Draft {
-	d := &Draft{Documents: g.docs, Values: g.values, Records: []Record{}, Fields: []Field{}, Known: []Field{}, Unsure: []Field{}}
+	d := &Draft{Documents: g.docs, Values: g.values, Records: []Record{}, Fields: []Field{}, Known: []Field{}, Partly: []Field{}, Unsure: []Field{}}
 	for _, root := range []*place{g.root, g.params} {
 		root.fold()
 		root.each(func(p *place) {
@@ -68,7 +69,11 @@ func (g *Guesser) field(p *place, d *Draft) {
 	v := p.stats.judge(declared == nil)
 	id := g.scope.Rules().ID(v.category)
 	switch {
-	case id == 0 || g.scope.Rules().Categories()[id].Grade == rules.Open:
+	case id == 0:
+		for _, e := range p.stats.partly() {
+			d.Partly = append(d.Partly, p.fieldOf(e.category, e.evidence))
+		}
+	case g.scope.Rules().Categories()[id].Grade == rules.Open:
 	case v.unsure:
 		d.Unsure = append(d.Unsure, p.fieldOf(v.category, v.evidence))
 	default:

@@ -3,6 +3,7 @@
 package guess
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,8 @@ const (
 	maxPlaces = 20_000  // more are none of a document's form
 	maxInner  = 1 << 20 // bytes of a text that may be a document
 )
+
+const byteOrderMark = "\xef\xbb\xbf"
 
 // Guesser gathers what samples hold. It takes the same memory however many there are.
 type Guesser struct {
@@ -43,7 +46,11 @@ func New(s *rules.Scope) *Guesser {
 
 // Read takes one JSON document after the other. An error says where, and nothing of what stands there.
 func (g *Guesser) Read(r io.Reader) error {
-	d := json.NewDecoder(r)
+	buffered := bufio.NewReader(r)
+	if start, _ := buffered.Peek(len(byteOrderMark)); string(start) == byteOrderMark {
+		buffered.Discard(len(byteOrderMark)) // some editors write one; RFC 8259 section 8.1 lets readers pass over it
+	}
+	d := json.NewDecoder(buffered)
 	d.UseNumber()
 	for {
 		token, err := d.Token()

@@ -63,7 +63,7 @@ func (g *Guesser) member(p *place, name string) *place {
 	meaning := g.scope.Name([]byte(name))
 	in := p.name
 	label := g.scope.Key(&meaning, in)
-	if label == nil && (isID(name) || g.places > maxPlaces) || len(meaning.Data) > 0 {
+	if label == nil && isID(name) || len(meaning.Data) > 0 || g.places > maxPlaces || len(p.names) > mostNames {
 		p.data = append(p.data, missing(p.data, meaning.Data)...)
 		return g.anyOf(p, g.scope.Member(p.at, &meaning), &meaning)
 	}
@@ -109,22 +109,25 @@ func isID(name string) bool {
 }
 
 const (
-	mapNames = 200 // an object with more names is a map
-	mapLeast = 4   // and so is one with that many names for objects that are all alike
+	mapNames  = 200  // of an object with more names those are data that are
+	mostNames = 2000 // further names of an object share a place at once
+	rare      = 0.05 // in fewer of its documents than these
+	mapLeast  = 4    // an object with that many names for objects that are all alike is a map, too
 )
 
 // fold makes one place of those whose names are data of a map.
 func (p *place) fold() {
-	if p.isMap() {
-		for _, child := range p.children() {
-			if p.any == nil {
-				p.any = &place{parent: p, step: rules.Step{Kind: rules.StepAny}, order: child.order, at: child.at, name: child.name, inherit: p.declared(), named: p.named, names: map[string]*place{}}
-			}
-			if child != p.any {
-				p.any.merge(child)
-			}
+	alike, isLarge := p.isMap(), len(p.names) > mapNames
+	for _, child := range p.children() {
+		many := isLarge && child.label == nil && float64(child.seen()) < rare*float64(p.objects)
+		if child == p.any || !alike && !many {
+			continue
 		}
-		p.names = map[string]*place{}
+		if p.any == nil {
+			p.any = &place{parent: p, step: rules.Step{Kind: rules.StepAny}, order: child.order, at: child.at, name: child.name, inherit: p.declared(), named: p.named, names: map[string]*place{}}
+		}
+		p.any.merge(child)
+		delete(p.names, child.step.Name)
 	}
 	for _, child := range p.children() {
 		child.fold()
@@ -134,10 +137,11 @@ func (p *place) fold() {
 	}
 }
 
+// seen is how often something stood at a place.
+func (p *place) seen() int { return p.objects + p.scalars + p.stats.values }
+
+// isMap reports whether all names stand for objects that are alike.
 func (p *place) isMap() bool {
-	if len(p.names) > mapNames {
-		return true
-	}
 	if len(p.names) < mapLeast {
 		return false
 	}

@@ -32,6 +32,8 @@ var shapes = []shape{
 	{"birthday", "person.birth", 0.9, 8, 12, isBirthday, nil},
 	{"month and year", "card.expiry", 0.9, 3, 2, looksLike(`^(0[1-9]|1[0-2])/(2\d|3\d)$`), nil},
 	{"degrees", "location.precise", 0.9, 3, 1, looksLike(`^-?\d{1,3}\.\d{4,}, ?-?\d{1,3}\.\d{4,}$`), nil},
+	{"openid", "financial.account", 1, 3, 3, looksLike(`^o[A-Za-z0-9_-]{27}$`), nil},
+	{"meid", "device.meid", 1, 8, 1, looksLike(`^[A-Fa-f][0-9A-Fa-f]{13}$`), nil}, // 3GPP2 S.R0048: the first digit is A or greater
 	{"ethnic group", "special.ethnicity", 0.9, 2, 2, isEthnicGroup, nil},
 }
 

@@ -1,7 +1,6 @@
 package guess
 
 import (
-	"bytes"
 	"hash/maphash"
 	"strconv"
 	"strings"
@@ -101,23 +100,35 @@ func (g *Guesser) scalar(p *place, text string, number bool) {
 	if p.name != nil {
 		about = p.name.Context
 	}
-	raw := []byte(text)
 	if number {
-		if kind, ok := detect.All.Number(raw, about); ok {
+		if kind, ok := detect.All.Number([]byte(text), about); ok {
 			g.hit(&s.whole, detect.Detectors[kind].Name, text, hash)
 		}
-	} else {
-		for _, h := range detect.All.Find(nil, raw, about) {
-			found, name := string(raw[h.Start:h.End]), detect.Detectors[h.Kind].Name
-			if len(found) == len(bytes.TrimSpace(raw)) {
-				g.hit(&s.whole, name, found, hash)
-			} else {
-				g.hit(&s.within, name, found, maphash.String(g.seed, found))
-			}
+	} else if !g.detected(s, text, about, hash) {
+		g.shaped(s, text, hash)
+	}
+	if v, ok := preciseNumber(text); ok {
+		s.decimal(v)
+	}
+}
+
+// detected counts what detectors find in a text. It reports whether all of it is one such.
+func (g *Guesser) detected(s *stats, text string, about detect.Context, hash uint64) bool {
+	for _, h := range detect.All.Find(nil, []byte(text), about) {
+		found, name := text[h.Start:h.End], detect.Detectors[h.Kind].Name
+		if len(found) == len(strings.TrimSpace(text)) {
+			g.hit(&s.whole, name, found, hash)
+			return true
 		}
-		if isSentence(text) {
-			s.sentences++
-		}
+		g.hit(&s.within, name, found, maphash.String(g.seed, found))
+	}
+	return false
+}
+
+// shaped counts what a text looks like.
+func (g *Guesser) shaped(s *stats, text string, hash uint64) {
+	if isSentence(text) {
+		s.sentences++
 	}
 	for _, shape := range shapes {
 		if ok, spread := shape.is(text); ok {
@@ -129,9 +140,6 @@ func (g *Guesser) scalar(p *place, text string, number bool) {
 			t.spread.add(maphash.String(g.seed, spread))
 		}
 	}
-	if v, ok := preciseNumber(text); ok {
-		s.decimal(v)
-	}
 }
 
 func (g *Guesser) hit(m *map[string]*tally, name, text string, hash uint64) {
@@ -141,8 +149,12 @@ func (g *Guesser) hit(m *map[string]*tally, name, text string, hash uint64) {
 	if name != "ip" || isHostAddress(text) {
 		t.plausible++
 	}
-	digits := strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(text, "+"), "86"), " -")
-	t.spread.add(maphash.String(g.seed, digits[:min(3, len(digits))]))
+	begins := text
+	if !strings.HasPrefix(text, "+") { // no counter writes a country's code
+		begins = strings.TrimLeft(strings.TrimPrefix(text, "86"), " -")
+		begins = begins[:min(3, len(begins))]
+	}
+	t.spread.add(maphash.String(g.seed, begins))
 }
 
 // isHostAddress tells an address from a version, which rarely has a number above a hundred in it.

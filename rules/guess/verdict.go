@@ -32,7 +32,7 @@ var proofs = map[string]proof{
 	"national_id.cn": {distinct: 2, strong: true},
 	"phone":          {distinct: 3, spread: 3},
 	"ip":             {distinct: 2, surely: 0.5},
-	"card_number":    {distinct: 4}, "imei": {distinct: 4}, "imeisv": {distinct: 4}, "imsi": {distinct: 4}, "iccid": {distinct: 3},
+	"card_number":    {distinct: 3}, "imei": {distinct: 3}, "imsi": {distinct: 3}, "iccid": {distinct: 3},
 }
 
 // others is the proof of detectors that ask for a name, which has told something already.
@@ -97,6 +97,16 @@ func (s *stats) judge(looks bool) verdict {
 	return s.text()
 }
 
+// partly are the kinds that some values are, of those that are none by chance.
+func (s *stats) partly() (list []verdict) {
+	for _, d := range detect.Detectors {
+		if t := s.whole[d.Name]; t != nil && proofOf(d.Name).strong && len(t.distinct) >= 2 {
+			list = append(list, verdict{rules.Category(d.Category), s.evidence(d.Name, t), false})
+		}
+	}
+	return list
+}
+
 // mixed is the category that contains all of several kinds: a login is a telephone number or an email address.
 func (s *stats) mixed() verdict {
 	var names []string
@@ -142,12 +152,12 @@ func (s *stats) text() verdict {
 	for _, name := range slices.Sorted(maps.Keys(s.within)) {
 		t, p := s.within[name], proofOf(name)
 		rare := float64(t.hits) < chance*float64(s.sentences)
-		if !p.strong && name != "phone" && rare || len(t.distinct) < min(2, s.values) || float64(t.plausible) < p.surely*float64(t.hits) {
+		if !p.strong && name != "phone" && rare || float64(t.plausible) < p.surely*float64(t.hits) {
 			continue
 		}
 		names, hits, distinct = append(names, name), hits+t.hits, distinct+len(t.distinct)
 	}
-	if names == nil {
+	if names == nil || distinct < min(2, s.values) {
 		return verdict{}
 	}
 	return verdict{"content.text", Evidence{strings.Join(names, ", ") + " in sentences", min(hits, s.values), s.values, distinct}, false}
@@ -157,7 +167,7 @@ func (s *stats) text() verdict {
 // one thing, which move together, have not.
 func arePosition(a, b *stats) bool {
 	precise := func(s *stats) bool {
-		return s.values > 0 && float64(s.decimals) >= 0.9*float64(s.values) && len(s.distinct) >= min(3, s.values)
+		return s.values > 0 && s.share(s.decimals) >= mostly && len(s.distinct) >= min(3, s.values)
 	}
 	if !precise(a) || !precise(b) || a.values != b.values {
 		return false
