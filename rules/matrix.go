@@ -31,7 +31,8 @@ type MatrixRow struct {
 // give, and the least of what their limits leave.
 type Cell struct {
 	Action    Action // at most
-	Otherwise Action // at least, where nothing of what Marks ask for holds
+	Otherwise Action // where nothing of what Marks ask for holds
+	Limited   Action // where the limits hold, too, that ask for something
 	Marks     Marks
 	Rule      string   // that gives Action; "" none does
 	Limits    []string // that lower it, or may
@@ -118,8 +119,8 @@ func (r *Ruleset) cell(a Audience, purpose string, id CategoryID, now time.Time)
 	if info.Grade > Open {
 		c.confine(k, info)
 	}
-	if c.Action == c.Otherwise {
-		c.Marks = 0
+	if c.Limited = max(c.Limited, c.Otherwise); c.Action == c.Otherwise {
+		c.Marks &= MarkLimit
 	}
 	return c
 }
@@ -179,10 +180,11 @@ func (r *Ruleset) limited(c *Cell, a Audience, d *Disclosure, id CategoryID) {
 		if action > c.Otherwise || action > c.Action {
 			c.Limits = append(c.Limits, rule.ID)
 		}
-		c.Otherwise = max(c.Otherwise, action)
 		if rule.asksNothing() {
-			c.Action = max(c.Action, action)
-		} else if action > c.Action {
+			c.Action, c.Otherwise = max(c.Action, action), max(c.Otherwise, action)
+			continue
+		}
+		if c.Limited = max(c.Limited, action); action > c.Action {
 			c.Marks |= MarkLimit
 		}
 	}
