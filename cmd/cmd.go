@@ -11,7 +11,7 @@ import (
 )
 
 // commands are registered below `caddy minimize`, in the order of its help.
-var commands = []func() *cobra.Command{testCommand, explainCommand, matrixCommand, consentCommand, demoCommand}
+var commands = []func() *cobra.Command{initCommand, testCommand, explainCommand, matrixCommand, consentCommand, demoCommand}
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
