@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddy-minimize/minimize/rules/detect"
 )
 
 func mustParse(t *testing.T, name, text string) *Document {
@@ -90,6 +92,30 @@ allow:
 			t.Errorf("unexpected: %s", have[i])
 		case !strings.HasPrefix(have[i], want[i]):
 			t.Errorf("\nhave %s\nwant %s", have[i], want[i])
+		}
+	}
+}
+
+// TestHomeInZone: documents share a home where one names a zone and another one a country of it; the narrower one counts.
+func TestHomeInZone(t *testing.T) {
+	for _, c := range []struct {
+		homes []string
+		want  string
+	}{
+		{[]string{"EEA", "DE"}, "DE"}, {[]string{"DE", "EEA"}, "DE"}, {[]string{"EEA", "EEA"}, "EEA"}, {[]string{"DE", "DE"}, "DE"},
+		{[]string{"EEA", "DE", "FR"}, ""}, {[]string{"CN", "EEA"}, ""}, {[]string{"EEA", "GB"}, ""}, {[]string{"DE", "FR", "EEA"}, ""},
+	} {
+		var docs []*Document
+		for i, home := range c.homes {
+			d, err := Parse(fmt.Sprint(i, ".yaml"), []byte("minimize: 1\nhome: "+home+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs = append(docs, d)
+		}
+		r, err := Compile(docs, Options{})
+		if (err == nil) != (c.want != "") || err == nil && r.home != c.want {
+			t.Errorf("%v: %v", c.homes, err)
 		}
 	}
 }
@@ -341,5 +367,46 @@ func TestSameNumber(t *testing.T) {
 		if sameNumber(other[0], other[1]) {
 			t.Errorf("%v must not be the same", other)
 		}
+	}
+}
+
+// TestRoutes: what a document says of some routes holds there beside what it says for all, and nowhere else.
+func TestRoutes(t *testing.T) {
+	r := mustCompile(t, `fields: [{key: who, is: person.name}]
+values: [imei]
+routes:
+  - operations: GET /api/a
+    fields: [{key: tail, is: contact.phone}]
+  - {operations: GET /api/b, values: [phone], undeclared: strip}
+`)
+	for _, c := range []struct {
+		path, name string
+		want       Category
+		detectors  string
+		undeclared bool
+	}{
+		{"/api/a", "who", "person.name", "imei", false},
+		{"/api/a", "tail", "contact.phone", "imei", false},
+		{"/api/b", "tail", None, "imei phone", true},
+		{"/api/c", "tail", None, "imei", false},
+	} {
+		s := r.Scope("GET", c.path)
+		got := None
+		name := s.Name([]byte(c.name))
+		if label := s.Key(&name, nil); label != nil {
+			got = r.Categories()[label.Category].Name
+		}
+		var detectors detect.Set
+		for _, d := range strings.Fields(c.detectors) {
+			kind, _ := detect.ParseName(d)
+			detectors = detectors.Add(kind)
+		}
+		if got != c.want || s.detectors != detectors || s.undeclared != c.undeclared {
+			t.Errorf("%s %s: %v, detectors %b, undeclared stripped %v", c.path, c.name, got, s.detectors, s.undeclared)
+		}
+	}
+	d := mustParse(t, "a.yaml", "fields: [{key: who, is: person.name}]\nroutes: [{operations: GET /a, fields: [{key: who, is: contact.email}]}]")
+	if _, err := Compile([]*Document{d}, Options{}); err == nil || !strings.Contains(err.Error(), "the key who is contact.email here and person.name at") {
+		t.Errorf("a route contradicts its document: %v", err)
 	}
 }

@@ -34,6 +34,7 @@ type Document struct {
 	Recipients []Recipient
 	Allow      []Rule
 	Limit      []Rule
+	Routes     []*Document // what only some routes have: operations, records, fields, values, undeclared and signed
 }
 
 // Word is a name with its position.

@@ -10,6 +10,7 @@ type kind struct {
 	rules       *Ruleset
 	roles       []string
 	inbound     bool   // we collect
+	egress      bool   // it is sent, and nobody reads it here
 	abroad      bool   // read outside home, or nobody knows where
 	party       *party // nil: a caller who reads for us
 	broken      bool
@@ -108,6 +109,7 @@ func newKind(s *Scope, d *Disclosure, p *party) *kind {
 	k := &kind{
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
 		inbound: d.Position == Inbound,
+		egress:  d.Position == Egress,
 		abroad:  r.home != "" && !inside(r.home, d.Caller.Country) && p == nil && d.Position == Response,
 		party:   p,
 		people:  d.People != nil,
@@ -189,7 +191,7 @@ func (k *kind) comesFrom(from []Word, d *Disclosure) bool {
 }
 
 // address says who of a rule's `to` the disclosure is to. Who reads for an organisation may have what that recipient may
-// have, and nothing by a role; a limit of the role holds, too.
+// have, and nothing by a role; a limit of the role holds, too. Nobody is anonymous who reads for one or calls one.
 func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 	if k.inbound {
 		if hasWord(rule.To, Us) {
@@ -206,7 +208,7 @@ func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 		}
 	}
 	for _, role := range k.roles {
-		if rule.audience == "" && hasWord(rule.To, role) {
+		if rule.audience == "" && hasWord(rule.To, role) && (k.party == nil || role != Anonymous) {
 			rule.audience = role
 		}
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"crypto/sha256"
+	"maps"
 	"path/filepath"
 	"strings"
 
@@ -34,25 +35,43 @@ func documentName(file string) string {
 }
 
 func (p *parser) document(n *yaml.Node, d *Document) {
-	p.mapping(n, "a rule document", keys{
+	all := p.data(d)
+	maps.Copy(all, keys{
 		"minimize":   p.version,
 		"home":       set(&d.Home, p.home),
 		"policy":     set(&d.Policy, p.positive),
 		"candidate":  set(&d.Candidate, p.boolean),
-		"operations": list(p, &d.Operations, p.operation),
 		"roles":      list(p, &d.Roles, p.word),
 		"purposes":   list(p, &d.Purposes, p.word),
 		"gpc":        list(p, &d.GPC, p.word),
 		"categories": entries(p, &d.Categories, p.categoryRule),
+		"recipients": entries(p, &d.Recipients, p.recipient),
+		"allow":      sequence(p, &d.Allow, p.allow),
+		"limit":      sequence(p, &d.Limit, p.limit),
+		"routes": sequence(p, &d.Routes, func(n *yaml.Node) *Document {
+			route := &Document{Name: d.Name, Pos: p.at(n)}
+			p.mapping(n, "a route", p.data(route), "operations")
+			return route
+		}),
+	})
+	p.mapping(n, "a rule document", all, "minimize")
+	for _, route := range d.Routes {
+		if route.Values == nil {
+			route.Values = d.Values
+		}
+	}
+}
+
+// data are the keys of what is in the data, which differs by route.
+func (p *parser) data(d *Document) keys {
+	return keys{
+		"operations": list(p, &d.Operations, p.operation),
 		"records":    sequence(p, &d.Records, p.record),
 		"fields":     sequence(p, &d.Fields, p.field),
 		"values":     p.values(&d.Values),
 		"undeclared": set(&d.Undeclared, p.undeclared),
 		"signed":     list(p, &d.Signed, p.selector),
-		"recipients": entries(p, &d.Recipients, p.recipient),
-		"allow":      sequence(p, &d.Allow, p.allow),
-		"limit":      sequence(p, &d.Limit, p.limit),
-	}, "minimize")
+	}
 }
 
 // version reads `minimize: 1`. It stands in every document, so that a later form of the language can be told apart.
