@@ -12,7 +12,7 @@ import (
 
 // commands are registered below `caddy minimize`, in the order of its help.
 var commands = []func() *cobra.Command{
-	testCommand, explainCommand, lintCommand, scanCommand, coverageCommand, consentCommand, auditCommand, demoCommand,
+	initCommand, testCommand, explainCommand, matrixCommand, lintCommand, scanCommand, coverageCommand, consentCommand, auditCommand, demoCommand,
 }
 
 func init() {

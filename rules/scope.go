@@ -122,6 +122,9 @@ func (s *Scope) Element(p Place, index int) Place {
 // Spot returns what is declared for p, or nil.
 func (s *Scope) Spot(p Place) *Spot { return s.places.states[p].spot }
 
+// StripsUndeclared reports whether what nothing is known of goes.
+func (s *Scope) StripsUndeclared() bool { return s.undeclared }
+
 // SlotCount is how many values a record gathers.
 func (s *Scope) SlotCount() int { return slotFields + len(s.rules.fields) }
 

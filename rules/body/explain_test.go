@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,4 +128,80 @@ func renamed(v *Value, name string) string {
 		}
 	}
 	return name
+}
+
+// TestExplainPlaces: every value is told of where it stands, also in texts, twice, behind a byte order mark, and in pieces.
+func TestExplainPlaces(t *testing.T) {
+	doc := shop + `
+  - {id: some, to: reader, for: work, keep: [order], mask: [contact]}
+records: [{at: /list/*, subject: /id}]
+limit:
+  - {id: stop, to: reader, when: {/stop: true}, block: [order]}
+`
+	long := strings.Repeat("nothing to see here, ", 4000) + "call 13800138000" + strings.Repeat(" and so on", 4000)
+	for _, c := range []struct{ name, body, want string }{
+		{"names", `{"a/b":{"~":1},"":{"":2}}`, "/a~1b/~0 keep\n// keep\n"},
+		{"twice", `{"phone":"13800138000","phone":"13900139000"}`, "/phone mask\n/phone mask\n"},
+		{"a mark", "\xef\xbb\xbf [ 1 , \"13800138000\" ] ", "/0 keep\n/1 mask\n"},
+		{"a scalar", ` "13800138000" `, " mask\n"},
+		{"nothing", ` {} `, ""},
+		{"empty ones", `{"a":{},"b":[],"c":[{}]}`, ""},
+		{"a container", `{"imei":{"a":["1",{"b":2}]},"z":1}`, "/imei strip\n/imei/a/0 keep with /imei\n/imei/a/1/b keep with /imei\n/z keep\n"},
+		{"a document in a text", `{"raw":"{\"phone\":\"13800138000\",\"x\":[true,\"{\\\"imei\\\":1}\"]}"}`,
+			"/raw keep\n  /phone mask\n  /x/0 keep\n  /x/1 keep\n    /imei strip\n"},
+		{"a URL", `["https://a.example/?imei=490154203237518&x=1"]`, "/0 keep found device.imei\n"},
+		{"a long text", `["` + long + `",1]`, "/0 keep found contact.phone\n/1 keep\n"},
+		{"a name that is data", `{"13800138000":1,"13900139000":{"a":1}}`, "/13800138000 strip found contact.phone\n/13900139000 strip found contact.phone\n/13900139000/a keep with /13900139000\n"},
+		{"a dropped record", `{"list":[{"id":1,"stop":true,"orderNo":"A"},{"id":2,"stop":false,"orderNo":"B"}]}`,
+			"/list/0 keep with /list/0 dropped\n/list/0/id keep with /list/0 of /list/0\n/list/0/stop keep with /list/0 of /list/0\n/list/0/orderNo block with /list/0 of /list/0\n" +
+				"/list/1/id keep of /list/1\n/list/1/stop keep of /list/1\n/list/1/orderNo keep of /list/1\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e, err := Explain(judgeFor(scopeOf(t, doc), "reader"), []byte(c.body))
+			if err != nil || e.Refusal != nil {
+				t.Fatal(err, e.Refusal)
+			}
+			if got := told(t, e.Values, ""); got != c.want {
+				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+// told writes a line for each value.
+func told(t *testing.T, values []*Value, indent string) string {
+	categories := scopeOf(t, shop).Rules().Categories()
+	var b strings.Builder
+	for _, v := range values {
+		b.WriteString(indent + v.At + " " + v.Action.String())
+		for _, p := range v.Parts {
+			b.WriteString(" found " + string(categories[p.Category].Name))
+		}
+		if v.Gone {
+			b.WriteString(" with " + v.With)
+		}
+		if v.Dropped {
+			b.WriteString(" dropped")
+		}
+		if v.Record != nil && !v.Dropped {
+			b.WriteString(" of " + v.RecordAt)
+		}
+		b.WriteString("\n" + told(t, v.Values, indent+"  "))
+	}
+	return b.String()
+}
+
+// TestExplainRefused: a body that cannot be read has no values; one that is blocked has all of them.
+func TestExplainRefused(t *testing.T) {
+	j := judgeFor(scopeOf(t, shop+"limit:\n  - {id: stop, to: reader, block: [device]}\n"), "reader")
+	if e, err := Explain(j, []byte(`{"imei":1`)); err != nil || e.Refusal == nil || e.Refusal.Reason != rules.Unreadable || e.Values != nil {
+		t.Errorf("%+v, %v", e, err)
+	}
+	e, err := Explain(j, []byte(`{"imei":1,"b":2,"c":{"imei":3}}`))
+	if err != nil || e.Refusal == nil || e.Refusal.Rule != "stop" || e.Output != nil {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if got, want := told(t, e.Values, ""), "/imei block\n/b keep\n/c/imei block\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
 }

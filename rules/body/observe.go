@@ -3,7 +3,7 @@ package body
 import "github.com/caddy-minimize/minimize/rules"
 
 // Observer is told what was decided of each value, in the body's order, when it is final: after the last byte, or when the
-// body is refused. What stands in a container that goes as a whole is not told of. What it is told holds for the call only.
+// body is refused. What stands in a container that goes as a whole is not told of.
 type Observer func(*Judged)
 
 // Judged is what was decided of one value.
