@@ -60,11 +60,29 @@ type coverageOptions struct {
 
 // coverageResult is what the command finds.
 type coverageResult struct {
-	Fields    int             `json:"fields"`
-	Uncovered []openapi.Field `json:"uncovered"`
-	Bodies    int             `json:"bodies,omitempty"` // compared
-	Strange   int             `json:"bodies_of_no_operation,omitempty"`
-	Drift     []openapi.Drift `json:"drift,omitempty"`
+	Fields    int              `json:"fields"`
+	Uncovered []uncoveredField `json:"uncovered"`
+	Bodies    int              `json:"bodies"` // compared
+	Strange   int              `json:"bodies_of_no_operation"`
+	Drift     []driftedMember  `json:"drift"`
+}
+
+// uncoveredField is an openapi.Field.
+type uncoveredField struct {
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+	Operation string `json:"operation"`
+	In        string `json:"in"`
+	Pointer   string `json:"pointer"`
+	Type      string `json:"type,omitempty"`
+}
+
+// driftedMember is an openapi.Drift.
+type driftedMember struct {
+	Operation string `json:"operation"`
+	In        string `json:"in"`
+	Pointer   string `json:"pointer"`
+	Bodies    int    `json:"bodies"`
 }
 
 func (o *coverageOptions) run(out, errs io.Writer, file string) int {
@@ -115,8 +133,12 @@ func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult,
 	if err != nil {
 		return nil, err
 	}
-	r := new(coverageResult)
-	r.Uncovered, r.Fields = spec.Coverage(compiled)
+	r := &coverageResult{Uncovered: []uncoveredField{}, Drift: []driftedMember{}}
+	uncovered, all := spec.Coverage(compiled)
+	r.Fields = all
+	for _, f := range uncovered {
+		r.Uncovered = append(r.Uncovered, uncoveredField(f))
+	}
 	if len(o.samples) == 0 {
 		return r, nil
 	}
@@ -124,7 +146,10 @@ func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult,
 	if err := compareSamples(errs, o.samples, drifts); err != nil {
 		return nil, err
 	}
-	r.Bodies, r.Strange, r.Drift = drifts.Bodies, drifts.Strange, drifts.List()
+	r.Bodies, r.Strange = drifts.Bodies, drifts.Strange
+	for _, d := range drifts.List() {
+		r.Drift = append(r.Drift, driftedMember(d))
+	}
 	return r, nil
 }
 

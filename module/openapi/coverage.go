@@ -12,13 +12,12 @@ import (
 
 // Field is a value that a document describes.
 type Field struct {
-	File      string `json:"file"`
-	Line      int    `json:"line"`
-	Operation string `json:"operation"` // one that has it
-	In        string `json:"in"`        // request, response or parameter
-	Pointer   string `json:"pointer"`   // of a parameter its name
-	Type      string `json:"type,omitempty"`
-	covered   bool
+	File      string
+	Line      int
+	Operation string // one that has it
+	In        string // request, response or parameter
+	Pointer   string // of a parameter its name
+	Type      string // "": any
 }
 
 // Coverage finds the values that can be somebody's and that these rules do not know: not by their place, not by their name,
@@ -26,7 +25,7 @@ type Field struct {
 // is described, with an operation where it is not known; all is how many places there are. What only says yes or no, or one
 // word of a list, does not count.
 func (s *Spec) Coverage(r *rules.Ruleset) (uncovered []Field, all int) {
-	c := &coverage{Spec: s, fields: map[fieldKey]Field{}, seen: map[seenAt]bool{}, names: map[*rules.Scope]map[string]*rules.Name{}}
+	c := &coverage{Spec: s, fields: map[fieldKey]described{}, seen: map[seenAt]bool{}, names: map[*rules.Scope]map[string]*rules.Name{}}
 	for _, o := range s.all {
 		on := o.on[0]
 		c.scope, c.on = r.Scope(on.Method, on.Path), on.String()
@@ -38,7 +37,7 @@ func (s *Spec) Coverage(r *rules.Ruleset) (uncovered []Field, all int) {
 	}
 	for _, f := range c.fields {
 		if !f.covered {
-			uncovered = append(uncovered, f)
+			uncovered = append(uncovered, f.Field)
 		}
 	}
 	slices.SortFunc(uncovered, func(a, b Field) int {
@@ -53,6 +52,12 @@ type fieldKey struct {
 	in   string
 }
 
+// described is a field, and whether it is known wherever it was met.
+type described struct {
+	Field
+	covered bool
+}
+
 type coverage struct {
 	*Spec
 	scope  *rules.Scope
@@ -60,7 +65,7 @@ type coverage struct {
 	in     string
 	seen   map[seenAt]bool
 	names  map[*rules.Scope]map[string]*rules.Name
-	fields map[fieldKey]Field
+	fields map[fieldKey]described
 }
 
 // add counts a field. One that is not known anywhere is uncovered.
@@ -70,7 +75,7 @@ func (c *coverage) add(n *yaml.Node, in, pointer, kind string, covered bool) {
 		return
 	}
 	pos := c.at(n)
-	c.fields[key] = Field{pos.File, pos.Line, c.on, in, pointer, kind, covered}
+	c.fields[key] = described{Field{pos.File, pos.Line, c.on, in, pointer, kind}, covered}
 }
 
 // seenAt tells values apart as far as rules can.
