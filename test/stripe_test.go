@@ -5,12 +5,17 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stripe/stripe-mock/embedded"
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
+
+	"github.com/caddy-minimize/minimize/module/openapi"
+	"github.com/caddy-minimize/minimize/module/rulefile"
+	"github.com/caddy-minimize/minimize/rules"
 )
 
 // stripePlants are values in the example bodies that Stripe publishes with its document: where they stand in a customer or a
@@ -104,9 +109,9 @@ func TestStripe(t *testing.T) {
 		{"/v1/refunds/re_1", "charge.customer", "charge"},
 	}
 	dir := stripeSpec(t)
-	for rules, roles := range map[string][]string{"overlay.yaml rules.yaml": {"support", "billing", "nobody"}, "rules.yaml": {"support"}} {
-		t.Run(rules, func(t *testing.T) {
-			gateway := startStripe(t, dir, rules, id.public, backend)
+	for documents, roles := range map[string][]string{"overlay.yaml rules.yaml": {"support", "billing", "nobody"}, "rules.yaml": {"support"}} {
+		t.Run(documents, func(t *testing.T) {
+			gateway := startStripe(t, dir, documents, id.public, backend)
 			for _, role := range roles {
 				for _, p := range paths {
 					a := getWith(t, gateway+p.path, id.bearer(t, "s-1", role, "payments", "DE"))
@@ -115,7 +120,7 @@ func TestStripe(t *testing.T) {
 					}
 					for resource, at := range map[string]string{"customer": p.customer, "charge": p.charge} {
 						if at != "" {
-							checkStripe(t, p.path, resource, gjson.Get(a.body, at), role, rules)
+							checkStripe(t, p.path, resource, gjson.Get(a.body, at), role, documents)
 						}
 					}
 				}
@@ -125,7 +130,7 @@ func TestStripe(t *testing.T) {
 }
 
 // checkStripe looks at every planted value of a resource as this role got it.
-func checkStripe(t *testing.T, path, resource string, got gjson.Result, role, rules string) {
+func checkStripe(t *testing.T, path, resource string, got gjson.Result, role, documents string) {
 	t.Helper()
 	if got.Get("object").String() != resource || got.Get("created").Raw == "" {
 		t.Errorf("%s: the %s has lost what is nobody's: %s", path, resource, got.Raw)
@@ -143,9 +148,9 @@ func checkStripe(t *testing.T, path, resource string, got gjson.Result, role, ru
 			}
 		case role == "nobody":
 			want = ""
-		case rules == "rules.yaml" && !p.named:
+		case documents == "rules.yaml" && !p.named:
 			want = p.value
-		case rules == "rules.yaml":
+		case documents == "rules.yaml":
 			continue // the base pack knows it, in its own way
 		}
 		if have := got.Get(p.at).String(); have != want {
@@ -154,7 +159,7 @@ func checkStripe(t *testing.T, path, resource string, got gjson.Result, role, ru
 	}
 }
 
-func startStripe(t *testing.T, dir, rules, key, backend string) string {
+func startStripe(t *testing.T, dir, documents, key, backend string) string {
 	t.Helper()
 	address := freeAddress(t)
 	startCaddy(t, filepath.Join(dir, "Caddyfile"), fmt.Sprintf(`{
@@ -170,6 +175,48 @@ http://%s {
 	}
 	reverse_proxy %s
 }
-`, rules, address, callers(key), backend))
+`, documents, address, callers(key), backend))
 	return "http://" + address
+}
+
+// TestStripeCoverage lists what the overlay leaves without a rule, as `minimize coverage` does: not what it annotates, and what
+// somebody would look at next.
+func TestStripeCoverage(t *testing.T) {
+	file := filepath.Join(stripeSpec(t), "overlay.yaml")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	extended, err := rulefile.Extended(file, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := openapi.Read(openapi.Text{File: file, Data: data}, extended)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := spec.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := rules.Compile([]*rules.Document{d}, rules.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	uncovered, all := spec.Coverage(compiled)
+	t.Logf("%d of %d fields have no rule", len(uncovered), all)
+	for _, f := range uncovered {
+		if f.File != extended.File || f.Line < 1 {
+			t.Errorf("%+v stands nowhere", f)
+		}
+		if f.In == "response" && strings.HasSuffix(f.Operation, "/customers/*") && slices.Contains([]string{"/email", "/description", "/invoice_prefix"}, f.Pointer) {
+			t.Errorf("%s %s is annotated", f.Operation, f.Pointer)
+		}
+	}
+	if all < 5000 || len(uncovered) == 0 || len(uncovered) > all/2 {
+		t.Errorf("%d of %d fields have no rule", len(uncovered), all)
+	}
+	if !slices.ContainsFunc(uncovered, func(f openapi.Field) bool { return strings.HasSuffix(f.Pointer, "/statement_descriptor") }) {
+		t.Error("what nobody annotated is not listed")
+	}
 }

@@ -69,12 +69,15 @@ type coverage struct {
 }
 
 // add counts a field. One that is not known anywhere is uncovered.
-func (c *coverage) add(n *yaml.Node, in, pointer, kind string, covered bool) {
+func (c *coverage) add(n *yaml.Node, in string, at rules.Selector, kind string, covered bool) {
 	key := fieldKey{n, in}
 	if first, known := c.fields[key]; known && (covered || !first.covered) {
 		return
 	}
-	pos := c.at(n)
+	pos, pointer := c.at(n), at.String()
+	if in == "parameter" {
+		pointer = at[0].Name
+	}
 	c.fields[key] = described{Field{pos.File, pos.Line, c.on, in, pointer, kind}, covered}
 }
 
@@ -114,16 +117,19 @@ func (c *coverage) labelled(p rules.Place) bool {
 }
 
 func (c *coverage) walk(s *schema, at spot) {
-	key := seenAt{c.scope, c.in, s, at.place, "", at.known}
-	if at.in != nil {
-		key.around = at.in.Around()
+	key := seenAt{in: c.in, s: s, known: at.known}
+	if !at.known { // what is inside of a known value is known, too
+		key.scope, key.place = c.scope, at.place
+		if at.in != nil {
+			key.around = at.in.Around()
+		}
 	}
 	if c.seen[key] {
 		return
 	}
 	c.seen[key] = true
 	if kind, leaf := c.leaf(s); leaf {
-		c.add(s.node, c.in, at.at.String(), kind, at.known)
+		c.add(s.node, c.in, at.at, kind, at.known)
 	}
 	for _, e := range s.edges {
 		c.walk(e.to, c.below(at, e))
@@ -196,6 +202,6 @@ func (c *coverage) parameter(p parameter) {
 		kind, leaf = c.leaf(p.schema)
 	}
 	if leaf {
-		c.add(p.node, "parameter", p.name, kind, known)
+		c.add(p.node, "parameter", rules.Selector{{Name: p.name}}, kind, known)
 	}
 }
