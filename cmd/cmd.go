@@ -1,5 +1,5 @@
 // Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize
-// consent`, `caddy minimize demo`.
+// coverage`, `caddy minimize consent`, `caddy minimize demo`.
 package cmd
 
 import (
