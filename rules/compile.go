@@ -89,14 +89,15 @@ func hashOf(docs []*Document, base *Document) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// compileHome finds the home of all documents. Of a zone and a country in it the country counts: what leaves it leaves home.
 func (c *compiler) compileHome() {
 	var at *Document
 	for _, d := range c.documents {
 		switch {
-		case d.Home == "":
-		case at == nil:
+		case d.Home == "" || at != nil && inside(d.Home, c.home):
+		case at == nil || inside(c.home, d.Home):
 			at, c.home = d, d.Home
-		case d.Home != c.home:
+		default:
 			c.errorf(d.Pos, "home contradicts the one in %s: one gateway's documents share one home", at.Pos.File)
 		}
 	}

@@ -127,7 +127,7 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 	for i := range d.Fields {
 		if f := &d.Fields[i]; f.At != nil {
 			label := b.rules.labelOf(f)
-			label.at, label.Selector = f.At, f.At.String()
+			label.Selector = f.At.String()
 			b.builder.spot(f.At).Label = label
 		}
 	}
@@ -152,7 +152,7 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 }
 
 func (r *Ruleset) labelOf(f *Field) *Label {
-	label := &Label{Least: f.Least}
+	label := &Label{Least: f.Least, Field: f}
 	if f.Is == None {
 		label.Silent = true
 	} else {
@@ -193,7 +193,7 @@ func mergeSpots(spots []*Spot) *Spot {
 	}
 	merged := &Spot{}
 	for _, s := range spots {
-		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.at, merged.Label.at)) {
+		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.Field.At, merged.Label.Field.At)) {
 			merged.Label = s.Label
 		}
 		if s.Record != 0 && (merged.Record == 0 || moreSpecific(s.record, merged.record)) {

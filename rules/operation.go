@@ -125,6 +125,15 @@ func (d *Document) meets(e *Document) bool {
 
 func (o Operation) String() string { return o.Method + " " + o.Path }
 
+// Operations are those that the documents name, in their order.
+func (r *Ruleset) Operations() []Operation {
+	var all []Operation
+	for _, d := range r.documents {
+		all = append(all, d.Operations...)
+	}
+	return all
+}
+
 // Operation returns the pattern of the documents' operations that a request matches, the first of them, or "" where none
 // names it.
 func (r *Ruleset) Operation(method, path string) string {

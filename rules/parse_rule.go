@@ -151,8 +151,11 @@ func (p *parser) when(r *Rule) func(*yaml.Node) {
 				}
 			}
 			list(p, &t.Want, want)(value)
-			if t.Claim == "country" {
+			switch {
+			case t.Claim == whenCountry:
 				t.Want = withoutZones(t.Want)
+			case t.Claim == whenMinor && slices.Contains(t.Want, minorKnown):
+				t.Want = []string{minorKnown, "true"}
 			}
 			r.When = append(r.When, t)
 		})
@@ -167,7 +170,13 @@ func (p *parser) conditions() map[string]func(*yaml.Node) string {
 		}
 		return "false"
 	}
-	return map[string]func(*yaml.Node) string{"minor": truth, "download": truth, "country": p.home}
+	minor := func(n *yaml.Node) string {
+		if n.Value == minorKnown {
+			return minorKnown
+		}
+		return truth(n)
+	}
+	return map[string]func(*yaml.Node) string{whenMinor: minor, whenDownload: truth, whenCountry: p.home}
 }
 
 // withoutZones writes the countries of a zone in its place, since a record names a country.

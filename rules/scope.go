@@ -55,7 +55,7 @@ type Label struct {
 	Text     bool       // free text: detectors run inside
 	Least    int64      // a smaller number is blanked; 0: no lower bound
 	Selector string     // as declared, for refusals and logs; never text of a body
-	at       Selector
+	Field    *Field     // that declares it
 }
 
 // Spot is what is declared for one place.
@@ -157,6 +157,16 @@ func (s *Scope) Detect(dst []Hit, text []byte, c detect.Context) []Hit {
 
 // hits are places in texts, on their way from detectors to a caller's own list.
 var hits = sync.Pool{New: func() any { return new([]detect.Hit) }}
+
+// Detectors names the detectors that find a category here.
+func (s *Scope) Detectors(c CategoryID) (names []string) {
+	for kind, id := range s.kinds {
+		if id == c && s.detectors&(1<<kind) != 0 {
+			names = append(names, detect.Detectors[kind].Name)
+		}
+	}
+	return names
+}
 
 // DetectNumber returns the category of a JSON number, in any spelling of it, or 0.
 func (s *Scope) DetectNumber(literal []byte, c detect.Context) CategoryID {

@@ -82,8 +82,11 @@ func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor 
 	case askGuardian:
 		return either(p.whether(p.ward), j.told(p, person, func() bool { return slices.Contains(person.Guardians, j.disclosure.Caller.ID) }))
 	case askMinor:
-		if minor != unknown {
+		switch {
+		case minor != unknown:
 			return oneOf(strconv.FormatBool(minor == yes), c.want)
+		case slices.Contains(c.want, minorKnown) && !p.born:
+			return j.told(p, person, func() bool { return false }) // the store does not say so either
 		}
 	case askEnded:
 		return either(p.ended, j.told(p, person, func() bool { return person.Ended }))

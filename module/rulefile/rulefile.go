@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/caddy-minimize/minimize/module/openapi"
@@ -17,6 +18,27 @@ const packPrefix = "pack:"
 
 // IsPack reports whether a name is that of a pack, and no path.
 func IsPack(name string) bool { return strings.HasPrefix(name, packPrefix) }
+
+// Expand returns the files and packs that patterns name, each once.
+func Expand(patterns []string) ([]string, error) {
+	var names []string
+	for _, pattern := range patterns {
+		if IsPack(pattern) {
+			names = append(names, pattern)
+			continue
+		}
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("reading the pattern of rule documents %q: %w", pattern, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("no rule document is named %q", pattern)
+		}
+		names = append(names, found...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
 
 // Read returns the text of a file or a pack.
 func Read(name string) ([]byte, error) {
