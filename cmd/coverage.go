@@ -44,7 +44,7 @@ Exit codes: 0 every field is known and nothing drifted, 1 there is something to 
 		SilenceUsage:  true,
 		Args:          exactlyOne("an OpenAPI document, or the overlay of one"),
 	}
-	c.Flags().StringArrayVar(&o.rules, "rules", nil, "A rule document beside it, or a pack; may be given several times")
+	c.Flags().StringArrayVar(&o.rules, "rules", nil, "Rule documents beside it: a file, a pattern or a pack; may be given several times")
 	c.Flags().StringArrayVar(&o.samples, "samples", nil, "Bodies to compare with the document: HAR, NDJSON, or a folder of both")
 	c.Flags().BoolVar(&o.json, "json", false, "Print the results as one JSON document")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -118,7 +118,11 @@ func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult,
 		return nil, err
 	}
 	docs := []*rules.Document{d}
-	for _, name := range o.rules {
+	names, err := rulefile.Expand(o.rules)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		data, err := rulefile.Read(name)
 		if err != nil {
 			return nil, fmt.Errorf("reading the rules: %w", err)
