@@ -44,7 +44,7 @@ Exit codes: 0 every field is known and nothing drifted, 1 there is something to 
 		SilenceUsage:  true,
 		Args:          exactlyOne("an OpenAPI document, or the overlay of one"),
 	}
-	c.Flags().StringArrayVar(&o.rules, "rules", nil, "A rule document beside it, or a pack; may be given several times")
+	c.Flags().StringArrayVar(&o.rules, "rules", nil, "Rule documents beside it: a file, a pattern or a pack; may be given several times")
 	c.Flags().StringArrayVar(&o.samples, "samples", nil, "Bodies to compare with the document: HAR, NDJSON, or a folder of both")
 	c.Flags().BoolVar(&o.json, "json", false, "Print the results as one JSON document")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -60,11 +60,29 @@ type coverageOptions struct {
 
 // coverageResult is what the command finds.
 type coverageResult struct {
-	Fields    int             `json:"fields"`
-	Uncovered []openapi.Field `json:"uncovered"`
-	Bodies    int             `json:"bodies,omitempty"` // compared
-	Strange   int             `json:"bodies_of_no_operation,omitempty"`
-	Drift     []openapi.Drift `json:"drift,omitempty"`
+	Fields    int              `json:"fields"`
+	Uncovered []uncoveredField `json:"uncovered"`
+	Bodies    int              `json:"bodies"` // compared
+	Strange   int              `json:"bodies_of_no_operation"`
+	Drift     []driftedMember  `json:"drift"`
+}
+
+// uncoveredField is an openapi.Field.
+type uncoveredField struct {
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+	Operation string `json:"operation"`
+	In        string `json:"in"`
+	Pointer   string `json:"pointer"`
+	Type      string `json:"type,omitempty"`
+}
+
+// driftedMember is an openapi.Drift.
+type driftedMember struct {
+	Operation string `json:"operation"`
+	In        string `json:"in"`
+	Pointer   string `json:"pointer"`
+	Bodies    int    `json:"bodies"`
 }
 
 func (o *coverageOptions) run(out, errs io.Writer, file string) int {
@@ -100,7 +118,11 @@ func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult,
 		return nil, err
 	}
 	docs := []*rules.Document{d}
-	for _, name := range o.rules {
+	names, err := rulefile.Expand(o.rules)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		data, err := rulefile.Read(name)
 		if err != nil {
 			return nil, fmt.Errorf("reading the rules: %w", err)
@@ -115,8 +137,12 @@ func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult,
 	if err != nil {
 		return nil, err
 	}
-	r := new(coverageResult)
-	r.Uncovered, r.Fields = spec.Coverage(compiled)
+	r := &coverageResult{Uncovered: []uncoveredField{}, Drift: []driftedMember{}}
+	uncovered, all := spec.Coverage(compiled)
+	r.Fields = all
+	for _, f := range uncovered {
+		r.Uncovered = append(r.Uncovered, uncoveredField(f))
+	}
 	if len(o.samples) == 0 {
 		return r, nil
 	}
@@ -124,7 +150,10 @@ func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult,
 	if err := compareSamples(errs, o.samples, drifts); err != nil {
 		return nil, err
 	}
-	r.Bodies, r.Strange, r.Drift = drifts.Bodies, drifts.Strange, drifts.List()
+	r.Bodies, r.Strange = drifts.Bodies, drifts.Strange
+	for _, d := range drifts.List() {
+		r.Drift = append(r.Drift, driftedMember(d))
+	}
 	return r, nil
 }
 

@@ -56,6 +56,31 @@ func TestRulesReload(t *testing.T) {
 	}
 }
 
+// TestOverlayReload: what an overlay extends is watched like the overlay itself.
+func TestOverlayReload(t *testing.T) {
+	fastPolls(t)
+	const body = `{"code":"a-77"}`
+	b := newBackend(t, says(jsonHead, body))
+	g := start(t, b.addr, "", shop)
+	sees := func(want string) func() bool { return func() bool { return g.get("/api/orders").body == want } }
+	eventually(t, sees(body))
+	spec := func(member string) string {
+		return "openapi: 3.1.0\npaths: {/api/orders: {get: {responses: {default: {content: {application/json: {schema: {properties: {" + member + ": {title: code}}}}}}}}}}\n"
+	}
+	if err := os.Mkdir(filepath.Join(g.dir, "rules/vendor"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	g.write("rules/vendor/api.yaml", spec("other_code"))
+	g.write("rules/api.yaml", "overlay: 1.0.0\nextends: vendor/api.yaml\nactions:\n"+
+		"  - {target: '$..properties[?@.title==\"code\"]', update: {x-data-classification: {category: health}}}\n")
+	eventually(t, func() bool { return strings.Contains(g.read("caddy.log"), `"documents":2`) })
+	if !sees(body)() {
+		t.Error("a member that the document does not have is stripped")
+	}
+	g.write("rules/vendor/api.yaml", spec("code"))
+	eventually(t, sees("{}"))
+}
+
 // TestSymlinkSwap: a mounted volume changes by swapping a symbolic link.
 func TestSymlinkSwap(t *testing.T) {
 	fastPolls(t)

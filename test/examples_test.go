@@ -135,6 +135,7 @@ func TestExamplesMinimize(t *testing.T) {
 		{"quickstart", orders, nil, []string{maskedPhone, "D2026110300017"}, []string{card, phone, name}},
 		{"quickstart", "/api/export/", nil, []string{`"reason":"media_type"`}, []string{"orders.json"}}, // a list of files, in HTML
 		{"report-mode", orders, nil, []string{card, phone, name}, nil},
+		{"openapi", orders, nil, []string{"*******0235", "D2026110300017", "Trail backpack"}, []string{card, phone, maskedPhone, name, "c-1001"}},
 		{"observability", orders, nil, []string{maskedPhone}, []string{card, phone, name}},
 		{"opaque", orders, nil, []string{maskedPhone}, []string{card, phone, name}},
 		{"opaque", page, nil, []string{"<title>"}, nil},

@@ -12,13 +12,12 @@ import (
 
 // Field is a value that a document describes.
 type Field struct {
-	File      string `json:"file"`
-	Line      int    `json:"line"`
-	Operation string `json:"operation"` // one that has it
-	In        string `json:"in"`        // request, response or parameter
-	Pointer   string `json:"pointer"`   // of a parameter its name
-	Type      string `json:"type,omitempty"`
-	covered   bool
+	File      string
+	Line      int
+	Operation string // one that has it
+	In        string // request, response or parameter
+	Pointer   string // of a parameter its name
+	Type      string // "": any
 }
 
 // Coverage finds the values that can be somebody's and that these rules do not know: not by their place, not by their name,
@@ -26,7 +25,7 @@ type Field struct {
 // is described, with an operation where it is not known; all is how many places there are. What only says yes or no, or one
 // word of a list, does not count.
 func (s *Spec) Coverage(r *rules.Ruleset) (uncovered []Field, all int) {
-	c := &coverage{Spec: s, fields: map[fieldKey]Field{}, seen: map[seenAt]bool{}, names: map[*rules.Scope]map[string]*rules.Name{}}
+	c := &coverage{Spec: s, fields: map[fieldKey]described{}, seen: map[seenAt]bool{}, names: map[*rules.Scope]map[string]*rules.Name{}}
 	for _, o := range s.all {
 		on := o.on[0]
 		c.scope, c.on = r.Scope(on.Method, on.Path), on.String()
@@ -38,7 +37,7 @@ func (s *Spec) Coverage(r *rules.Ruleset) (uncovered []Field, all int) {
 	}
 	for _, f := range c.fields {
 		if !f.covered {
-			uncovered = append(uncovered, f)
+			uncovered = append(uncovered, f.Field)
 		}
 	}
 	slices.SortFunc(uncovered, func(a, b Field) int {
@@ -53,6 +52,12 @@ type fieldKey struct {
 	in   string
 }
 
+// described is a field, and whether it is known wherever it was met.
+type described struct {
+	Field
+	covered bool
+}
+
 type coverage struct {
 	*Spec
 	scope  *rules.Scope
@@ -60,17 +65,20 @@ type coverage struct {
 	in     string
 	seen   map[seenAt]bool
 	names  map[*rules.Scope]map[string]*rules.Name
-	fields map[fieldKey]Field
+	fields map[fieldKey]described
 }
 
 // add counts a field. One that is not known anywhere is uncovered.
-func (c *coverage) add(n *yaml.Node, in, pointer, kind string, covered bool) {
+func (c *coverage) add(n *yaml.Node, in string, at rules.Selector, kind string, covered bool) {
 	key := fieldKey{n, in}
 	if first, known := c.fields[key]; known && (covered || !first.covered) {
 		return
 	}
-	pos := c.at(n)
-	c.fields[key] = Field{pos.File, pos.Line, c.on, in, pointer, kind, covered}
+	pos, pointer := c.at(n), at.String()
+	if in == "parameter" {
+		pointer = at[0].Name
+	}
+	c.fields[key] = described{Field{pos.File, pos.Line, c.on, in, pointer, kind}, covered}
 }
 
 // seenAt tells values apart as far as rules can.
@@ -109,16 +117,19 @@ func (c *coverage) labelled(p rules.Place) bool {
 }
 
 func (c *coverage) walk(s *schema, at spot) {
-	key := seenAt{c.scope, c.in, s, at.place, "", at.known}
-	if at.in != nil {
-		key.around = at.in.Around()
+	key := seenAt{in: c.in, s: s, known: at.known}
+	if !at.known { // what is inside of a known value is known, too
+		key.scope, key.place = c.scope, at.place
+		if at.in != nil {
+			key.around = at.in.Around()
+		}
 	}
 	if c.seen[key] {
 		return
 	}
 	c.seen[key] = true
 	if kind, leaf := c.leaf(s); leaf {
-		c.add(s.node, c.in, at.at.String(), kind, at.known)
+		c.add(s.node, c.in, at.at, kind, at.known)
 	}
 	for _, e := range s.edges {
 		c.walk(e.to, c.below(at, e))
@@ -191,6 +202,6 @@ func (c *coverage) parameter(p parameter) {
 		kind, leaf = c.leaf(p.schema)
 	}
 	if leaf {
-		c.add(p.node, "parameter", p.name, kind, known)
+		c.add(p.node, "parameter", rules.Selector{{Name: p.name}}, kind, known)
 	}
 }

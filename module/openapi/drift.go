@@ -14,10 +14,10 @@ import (
 
 // Drift is members of bodies that a document does not describe.
 type Drift struct {
-	Operation string `json:"operation"`
-	In        string `json:"in"`
-	Pointer   string `json:"pointer"`
-	Bodies    int    `json:"bodies"` // with such a member
+	Operation string
+	In        string
+	Pointer   string
+	Bodies    int // with such a member
 }
 
 // Drifts gathers what bodies have that a document does not.

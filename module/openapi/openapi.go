@@ -46,6 +46,9 @@ func has(data []byte, key string) bool {
 	if !isJSON(data) {
 		return regexp.MustCompile(`(?m)^["']?` + key + `["']?[ \t]*:`).Match(data)
 	}
+	if !bytes.Contains(data, []byte(`"`+key+`"`)) {
+		return false
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	if _, err := d.Token(); err != nil {
 		return false

@@ -67,9 +67,6 @@ func Parse(name string, data []byte) (*rules.Document, error) {
 
 // Extended reads the document that an overlay extends. Of any other text it is empty.
 func Extended(name string, data []byte) (openapi.Text, error) {
-	if !openapi.Is(data) {
-		return openapi.Text{}, nil
-	}
 	path, err := openapi.Extends(openapi.Text{File: name, Data: data})
 	if err != nil || path == "" {
 		return openapi.Text{}, err

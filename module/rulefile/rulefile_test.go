@@ -1,9 +1,11 @@
 package rulefile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -46,5 +48,49 @@ func TestExpand(t *testing.T) {
 		if got, err := Expand([]string{pattern}); err == nil {
 			t.Errorf("%s is %v", pattern, got)
 		}
+	}
+}
+
+const (
+	api     = "openapi: 3.1.0\npaths: {/a: {get: {responses: {default: {content: {application/json: {schema: {properties: {b: {}}}}}}}}}}\n"
+	overlay = "overlay: 1.0.0\nextends: vendor/api.yaml\nactions:\n  - {target: '$..properties.b', update: {x-data-classification: {category: contact.email}}}\n"
+)
+
+// TestOverlay reads an overlay with the document that it extends, and nothing that does not lie beside it.
+func TestOverlay(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	file, vendor := write("rules/shop.overlay.yaml", overlay), write("rules/vendor/api.yaml", api)
+	d, err := Parse(file, []byte(overlay))
+	if err != nil || d.Name != "shop" || d.Pos.File != file || len(d.Routes) != 1 || d.Routes[0].Fields[0].Is != "contact.email" {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	first := d.Sum
+	write("rules/vendor/api.yaml", api+"# changed\n")
+	if d, err = Parse(file, []byte(overlay)); err != nil || d.Sum == first {
+		t.Errorf("a changed document has the same sum, %v", err)
+	}
+	if _, err := Parse(vendor, []byte(api)); err == nil || !strings.Contains(err.Error(), "this document protects nothing") {
+		t.Errorf("a document without annotations: %v", err)
+	}
+	outside := write("secret.yaml", api)
+	if err := errors.Join(os.Remove(vendor), os.Symlink(outside, vendor)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse(file, []byte(overlay)); err == nil || strings.Contains(err.Error(), "properties") {
+		t.Errorf("a link out of the directory is followed: %v", err)
+	}
+	if err := os.Remove(vendor); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse(file, []byte(overlay)); err == nil || !strings.Contains(err.Error(), "vendor/api.yaml") {
+		t.Errorf("a missing document: %v", err)
 	}
 }
