@@ -171,13 +171,14 @@ func (c *compiler) compileNames() {
 			if c.roles[r.Name] {
 				c.errorf(r.Pos, "%s is a role and a recipient: in `to` nobody could tell which", r.Name)
 			}
-			if first, ok := c.register[r.Name]; ok {
+			if first, ok := c.register[r.Name]; ok && r.Kind != "" {
 				c.errorf(r.Pos, "recipient %s is registered at %s already", r.Name, first.Pos)
-				continue
+			} else if r.Kind != "" {
+				c.register[r.Name] = r
 			}
-			c.register[r.Name] = r
 		}
 	}
+	c.reachRecipients()
 	for _, d := range c.documents {
 		for i := range d.Recipients {
 			c.checkPurposes(d.Recipients[i].Purposes)
@@ -189,6 +190,38 @@ func (c *compiler) compileNames() {
 			}
 		}
 		c.checkPurposes(d.GPC)
+	}
+}
+
+// reachRecipients takes over what a deployment says of the recipients of a document that is not its own, such as a pack: where
+// they are reached, by which credentials, and since when they are suspended.
+func (c *compiler) reachRecipients() {
+	said := map[string]Pos{}
+	for _, d := range c.documents {
+		for _, r := range d.Recipients {
+			entry, first := c.register[r.Name], said[r.Name]
+			switch {
+			case r.Kind != "":
+				continue
+			case entry == nil:
+				c.errorf(r.Pos, "recipient %s is registered nowhere: it needs a `kind`", r.Name)
+				continue
+			case first.Line > 0:
+				c.errorf(r.Pos, "how recipient %s is reached stands at %s already", r.Name, first)
+				continue
+			}
+			own := *entry
+			if r.Hosts != nil {
+				own.Hosts = r.Hosts
+			}
+			if r.Credentials != nil {
+				own.Credentials = r.Credentials
+			}
+			if own.Suspended.IsZero() || !r.Suspended.IsZero() && r.Suspended.Before(own.Suspended) {
+				own.Suspended = r.Suspended
+			}
+			c.register[r.Name], said[r.Name] = &own, r.Pos
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ type Field struct {
 type Recipient struct {
 	Pos         Pos
 	Name        string
-	Kind        string
+	Kind        string // "": the entry says only what differs here of another document's
 	Hosts       []string
 	Purposes    []Word
 	Country     string // or a zone

@@ -13,6 +13,9 @@ func (l *linter) lintRegister() {
 	for _, d := range l.own() {
 		for i := range d.Recipients {
 			r := &d.Recipients[i]
+			if r.Kind == "" {
+				continue // another document's entry
+			}
 			if !r.Suspended.IsZero() && !l.now.Before(r.Suspended) {
 				l.report(r.Pos, lintContract, SeverityNote, "recipient %s is suspended since %s: nothing above open goes to it", r.Name, day(r.Suspended))
 				continue

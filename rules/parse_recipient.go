@@ -13,9 +13,13 @@ import (
 // CAC's 2024 Provisions on cross-border data flows (exempt_necessity).
 var mechanisms = []string{"adequacy", "scc", "bcr", "derogation", "security_assessment", "standard_contract", "certification", "exempt_necessity"}
 
-// recipient reads an entry of `recipients`.
+// recipient reads an entry of `recipients`. One without a kind says how the recipient of another document is reached here.
 func (p *parser) recipient(name, n *yaml.Node) Recipient {
 	r := Recipient{Pos: p.at(name), Name: p.word(name).Name}
+	var required []string
+	if n.Kind != yaml.MappingNode || len(n.Content)/2 > has(n, "hosts")+has(n, "credentials")+has(n, "suspended") || len(n.Content) == 0 {
+		required = []string{"kind"}
+	}
 	p.mapping(n, "a recipient", keys{
 		"kind":        set(&r.Kind, p.kind),
 		"hosts":       list(p, &r.Hosts, p.host),
@@ -28,7 +32,7 @@ func (p *parser) recipient(name, n *yaml.Node) Recipient {
 		"denied":      set(&r.Denied, p.denied),
 		"undeclared":  set(&r.Undeclared, p.undeclared),
 		"transfer":    func(n *yaml.Node) { r.Transfer = p.transfer(n) },
-	}, "kind")
+	}, required...)
 	return r
 }
 

@@ -391,3 +391,42 @@ limit: [{id: pages, to: anonymous, block: [contact.phone]}]
 		}
 	}
 }
+
+// TestReachedHere: a deployment says where the recipients of a pack are reached, and can suspend them, and no more.
+func TestReachedHere(t *testing.T) {
+	const pack = `purposes: [p]
+recipients: {one: {kind: processor, hosts: [https://one.example], contract: {from: 2026-01-01}}}
+allow: [{id: all, to: one, for: p, basis: contract, keep: [card.number]}]
+`
+	for _, c := range []struct{ here, hosts, err string }{
+		{"recipients: {one: {hosts: [https://pay.example:8443, https://b.example]}}", "https://pay.example:8443 https://b.example", ""},
+		{"recipients: {one: {credentials: [Authorization]}}", "https://one.example", ""},
+		{"recipients: {one: {suspended: 2026-01-02}}", "", ""},
+		{"recipients: {two: {hosts: [https://two.example]}}", "", "recipient two is registered nowhere"},
+		{"recipients: {one: {hosts: [http://pay.example]}}", "", "plain HTTP"},
+		{"recipients: {one: {kind: own}}", "", "registered at"},
+		{"recipients: {one: {country: DE}}", "", "needs `kind`"},
+	} {
+		docs := []*Document{mustParse(t, "pack.yaml", pack)}
+		d, err := Parse("here.yaml", []byte("minimize: 1\n"+c.here))
+		var r *Ruleset
+		if err == nil {
+			r, err = Compile(append(docs, d), Options{})
+		}
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %v, want %q", c.here, err, c.err)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		entry := r.Recipient("one")
+		if lacks := entry.Lacks(modelNow); (lacks == Permitted) != (c.hosts != "") || c.hosts != "" && strings.Join(entry.Hosts, " ") != c.hosts {
+			t.Errorf("%s: %v at %v", c.here, lacks, entry.Hosts)
+		}
+	}
+	docs := []*Document{mustParse(t, "pack.yaml", pack), mustParse(t, "a.yaml", "recipients: {one: {hosts: [https://a.example]}}"), mustParse(t, "b.yaml", "recipients: {one: {hosts: [https://b.example]}}")}
+	if _, err := Compile(docs, Options{}); err == nil || !strings.Contains(err.Error(), "stands at a.yaml") {
+		t.Errorf("two documents say where it is reached: %v", err)
+	}
+}
