@@ -7,7 +7,8 @@ const (
 	Anonymous = "anonymous" // a caller with no declared role
 	Self      = "self"      // a caller whose own data it is
 	Guardian  = "guardian"
-	Us        = "us" // we collect
+	Us        = "us"  // we collect
+	Any       = "any" // whoever reads or receives; in limits only
 )
 
 // Decision is the answer for one category.

@@ -192,7 +192,7 @@ func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 		return
 	}
 	if k.party != nil {
-		if slices.ContainsFunc(rule.To, func(w Word) bool { return k.party.entry != nil && k.party.is(w.Name) }) {
+		if hasWord(rule.To, Any) || slices.ContainsFunc(rule.To, func(w Word) bool { return k.party.entry != nil && k.party.is(w.Name) }) {
 			rule.audience = k.party.name
 		}
 		if !limit {
@@ -200,7 +200,7 @@ func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 		}
 	}
 	for _, role := range k.roles {
-		if rule.audience == "" && hasWord(rule.To, role) && (k.party == nil || role != Anonymous) {
+		if rule.audience == "" && (hasWord(rule.To, role) || hasWord(rule.To, Any)) && (k.party == nil || role != Anonymous) {
 			rule.audience = role
 		}
 	}
