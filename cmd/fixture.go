@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
+	minimize "github.com/caddy-minimize/minimize/module"
 	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
 )
@@ -21,6 +21,12 @@ type fixtureFile struct {
 	Keys     yaml.Node
 	Given    yaml.Node // what holds for every fixture that does not say otherwise
 	Fixtures []yaml.Node
+
+	// Of rules that must not load, instead of fixtures.
+	ExpectError yaml.Node `yaml:"expect_error"` // a part of the error's text
+	Name        string
+	Clause      string
+	Note        string
 }
 
 // fixture is one message: who asks for what, what is answered or sent, and what may come out.
@@ -41,12 +47,20 @@ type fixture struct {
 	Direction string // response, inbound or egress
 	Recipient string // egress: who gets it; inbound: whose answer it is
 	Operation string
+	Headers   yaml.Node
+	Query     yaml.Node
 	Body      yaml.Node
+	Form      yaml.Node
+	Multipart yaml.Node
+	MediaType string `yaml:"media_type"` // of a body; said already where it is JSON, or written as a form
 	Expect    fixtureExpect
 
 	pos        rules.Pos
+	mediaType  string // "": there is no body
 	body       []byte
-	want       *tree
+	sample     minimize.Sample
+	want       *tree // of the body
+	parts      []part
 	operation  rules.Operation
 	disclosure rules.Disclosure
 }
@@ -61,11 +75,16 @@ type fixtureCaller struct {
 	Claims       map[string]yaml.Node
 }
 
-// fixtureExpect is either a body or the reason of a refusal.
+// fixtureExpect is either what leaves of each part of the message or the reason of a refusal.
 type fixtureExpect struct {
-	Body    yaml.Node
-	Refused string
-	Rule    string // the refusing rule's id
+	Body      yaml.Node
+	Form      yaml.Node
+	Multipart yaml.Node
+	Query     yaml.Node
+	Headers   yaml.Node
+	Path      string // "": as it is in `operation`
+	Refused   string
+	Rule      string // the refusing rule's id
 }
 
 // words is a text or a list of texts.
@@ -89,10 +108,13 @@ func (w *words) UnmarshalYAML(n *yaml.Node) error {
 
 // suite is a file of fixtures with its rules compiled.
 type suite struct {
-	file     string
-	rules    *rules.Ruleset
-	fixtures []*fixture
-	errs     rules.Errors
+	file      string
+	files     []string // of its rules
+	rules     *rules.Ruleset
+	wantError string // of rules that must not load
+	loadErrs  rules.Errors
+	fixtures  []*fixture
+	errs      rules.Errors
 }
 
 // loadSuite reads a file of fixtures and the rules that it names. All errors come at once, as rules.Errors.
@@ -108,6 +130,11 @@ func loadSuite(file string) (*suite, error) {
 		return nil, s.errs.Err()
 	}
 	s.compile(&written)
+	if written.ExpectError.Kind != 0 {
+		s.mustNotLoad(&written)
+		return s, s.errs.Err()
+	}
+	s.errs = append(s.errs, s.loadErrs...)
 	names := map[string]int{}
 	for i := range written.Fixtures {
 		f := s.fixture(&written.Given, &written.Fixtures[i])
@@ -121,6 +148,23 @@ func loadSuite(file string) (*suite, error) {
 		s.fail(&yaml.Node{Line: 1, Column: 1}, "a file of fixtures has `rules`, a list of files, and `fixtures`, a list of messages")
 	}
 	return s, s.errs.Err()
+}
+
+// mustNotLoad makes one fixture of rules that are wrong.
+func (s *suite) mustNotLoad(written *fixtureFile) {
+	n := &written.ExpectError
+	switch {
+	case n.Kind != yaml.ScalarNode || n.Value == "":
+		s.fail(n, "`expect_error` is a part of what the error says")
+	case len(written.Fixtures) > 0:
+		s.fail(n, "rules that do not load have no `fixtures`: `expect_error` stands in a file of its own")
+	case written.Name == "":
+		s.fail(n, "`expect_error` needs a `name` beside it")
+	}
+	s.wantError = n.Value
+	s.fixtures = []*fixture{{
+		Name: written.Name, Clause: written.Clause, Note: written.Note, pos: rules.Pos{File: s.file, Line: n.Line, Column: n.Column},
+	}}
 }
 
 func (s *suite) fail(n *yaml.Node, format string, args ...any) {
@@ -162,6 +206,7 @@ func (s *suite) compile(written *fixtureFile) {
 		if !rulefile.IsPack(file) {
 			file = filepath.Join(filepath.Dir(s.file), file)
 		}
+		s.files = append(s.files, file)
 		data, err := rulefile.Read(file)
 		if err != nil {
 			s.fail(n, "reading the rules: %v", err)
@@ -172,7 +217,7 @@ func (s *suite) compile(written *fixtureFile) {
 		docs = append(docs, doc)
 	}
 	o := rules.Options{Keys: s.keys(&written.Keys)}
-	if len(s.errs) > 0 {
+	if len(s.errs)+len(s.loadErrs) > 0 {
 		return
 	}
 	compiled, err := rules.Compile(docs, o)
@@ -200,7 +245,7 @@ func (s *suite) addRules(err error) {
 	switch {
 	case err == nil:
 	case errors.As(err, &errs):
-		s.errs = append(s.errs, errs...)
+		s.loadErrs = append(s.loadErrs, errs...)
 	default:
 		s.fail(&yaml.Node{}, "%v", err)
 	}
@@ -232,9 +277,7 @@ func (s *suite) check(n *yaml.Node, f *fixture) {
 	if f.operation, err = rules.ParseOperation(f.Operation); err != nil {
 		s.fail(n, "`operation`: %v", err)
 	}
-	if f.body, err = bodyOf(&f.Body); err != nil {
-		s.fail(n, "`body`: %v", err)
-	}
+	s.message(n, f)
 	s.checkExpect(n, f)
 	f.disclosure = rules.Disclosure{
 		Position: position, Recipient: f.Recipient,
@@ -272,34 +315,6 @@ func (s *suite) position(n *yaml.Node, f *fixture) rules.Position {
 		s.fail(n, "a `recipient` gets what leaves (`direction: egress`) or answers (`direction: inbound`); who reads for one is a `caller` with an `organisation`")
 	}
 	return position
-}
-
-func (s *suite) checkExpect(n *yaml.Node, f *fixture) {
-	switch {
-	case (f.Expect.Body.Kind == 0) == (f.Expect.Refused == ""):
-		s.fail(n, "`expect` needs either a `body` or `refused`, a reason")
-	case f.Expect.Refused != "":
-		if !slices.Contains(reasons(), f.Expect.Refused) {
-			s.fail(n, "`refused` is one of %v", reasons())
-		}
-	default:
-		data, err := bodyOf(&f.Expect.Body)
-		if err == nil {
-			f.want, err = parseTree(data)
-		}
-		if err != nil {
-			s.fail(n, "the expected `body`: %v", err)
-		}
-	}
-}
-
-// reasons are those of a refusal.
-func reasons() []string {
-	var names []string
-	for r := rules.Authority; int(r) < rules.ReasonCount; r++ {
-		names = append(names, r.String())
-	}
-	return names
 }
 
 // time reads a fixture's time. A fixture without one would depend on the day that it runs.

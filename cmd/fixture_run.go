@@ -1,14 +1,13 @@
 package cmd
 
 import (
-	"bytes"
 	"errors"
 	"regexp"
 	"strconv"
 	"strings"
 
+	minimize "github.com/caddy-minimize/minimize/module"
 	"github.com/caddy-minimize/minimize/rules"
-	"github.com/caddy-minimize/minimize/rules/body"
 )
 
 // result is what became of one fixture.
@@ -25,15 +24,33 @@ type result struct {
 
 // difference is one place where the answer is not as expected. Want and Got are JSON; "" is nothing there.
 type difference struct {
-	At   string `json:"at"` // a JSON Pointer (RFC 6901)
+	At   string `json:"at"` // a JSON Pointer (RFC 6901) into the body; behind query, headers or path into that
 	Want string `json:"want"`
 	Got  string `json:"got"`
+}
+
+func (s *suite) runAll() []*result {
+	var results []*result
+	for _, f := range s.fixtures {
+		results = append(results, s.run(f))
+	}
+	return results
 }
 
 // run judges one fixture's message with the engine that the gateway uses.
 func (s *suite) run(f *fixture) *result {
 	r := &result{File: s.file, Line: f.pos.Line, Name: f.Name, Clause: f.Clause}
-	out, err := s.judge(f)
+	if s.wantError != "" {
+		r.compareError(s)
+	} else {
+		r.judge(s, f)
+	}
+	r.Passed = len(r.Differences) == 0
+	return r
+}
+
+func (r *result) judge(s *suite, f *fixture) {
+	out, err := f.sample.Judge(s.rules, f.operation, &f.disclosure)
 	var refusal *rules.Refusal
 	switch {
 	case errors.As(err, &refusal):
@@ -41,33 +58,21 @@ func (s *suite) run(f *fixture) *result {
 		r.compareRefusal(f, refusal)
 	case err != nil:
 		r.differ("", "", err.Error())
-	case f.want == nil:
-		r.differ("", "refused: "+f.Expect.Refused, string(out))
+	case f.Expect.Refused != "":
+		r.differ("", "refused: "+f.Expect.Refused, string(out.Body))
 	default:
-		r.compareBody(f, out)
+		r.compareMessage(f, out)
 	}
-	r.Passed = len(r.Differences) == 0
-	return r
 }
 
-func (s *suite) judge(f *fixture) ([]byte, error) {
-	if f.disclosure.Position == rules.Egress {
-		if lacks := s.rules.Recipient(f.Recipient).Lacks(f.disclosure.Time); lacks != rules.Permitted {
-			return nil, &rules.Refusal{Reason: lacks} // nothing at all is sent
-		}
+// compareError wants the rules not to load.
+func (r *result) compareError(s *suite) {
+	switch err := s.loadErrs.Err(); {
+	case err == nil:
+		r.differ("", "the error: "+s.wantError, "rules that load")
+	case !strings.Contains(err.Error(), s.wantError):
+		r.differ("", "the error: "+s.wantError, err.Error())
 	}
-	var out bytes.Buffer
-	judge := s.rules.Scope(f.operation.Method, f.operation.Path).Judge(&f.disclosure)
-	w := body.NewJSON(judge, body.Limits{}, func(p []byte, _ bool) error {
-		out.Write(p)
-		return nil
-	})
-	defer w.Release()
-	if _, err := w.Write(f.body); err != nil {
-		return nil, err
-	}
-	err := w.Close()
-	return out.Bytes(), err
 }
 
 func (r *result) differ(at, want, got string) {
@@ -76,21 +81,38 @@ func (r *result) differ(at, want, got string) {
 
 func (r *result) compareRefusal(f *fixture, refusal *rules.Refusal) {
 	switch {
-	case f.want != nil:
-		r.differ("", f.want.String(), refusal.Error())
+	case f.Expect.Refused == "":
+		r.differ("", f.wanted(), refusal.Error())
 	case f.Expect.Refused != r.Refused || f.Expect.Rule != "" && f.Expect.Rule != r.Rule:
 		r.differ("", strings.TrimSuffix("refused: "+f.Expect.Refused+", rule "+f.Expect.Rule, ", rule "), refusal.Error())
 	}
 }
 
-func (r *result) compareBody(f *fixture, out []byte) {
-	got, err := parseTree(out)
+// wanted is what should leave, in one line.
+func (f *fixture) wanted() string {
+	if f.want == nil {
+		return "a message that passes"
+	}
+	return f.want.String()
+}
+
+func (r *result) compareMessage(f *fixture, out *minimize.Sample) {
+	c := comparison{result: r, tokens: map[string]string{}}
+	if f.want != nil {
+		c.comparePart("", f.want, func() (*tree, error) { return bodyTree(out.Body, f.mediaType) })
+	}
+	for _, p := range f.parts {
+		c.comparePart(p.name, p.want, func() (*tree, error) { return p.got(out) })
+	}
+}
+
+func (c *comparison) comparePart(at string, want *tree, read func() (*tree, error)) {
+	got, err := read()
 	if err != nil {
-		r.differ("", f.want.String(), err.Error())
+		c.differ(at, want.String(), err.Error())
 		return
 	}
-	c := comparison{result: r, tokens: map[string]string{}}
-	c.compare("", f.want, got)
+	c.compare(at, want, got)
 }
 
 type comparison struct {

@@ -12,7 +12,7 @@ import (
 func runTestCommand(t *testing.T, asJSON bool, paths ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = runTests(&o, &e, "minimize test", paths, asJSON)
+	code = runTests(&o, &e, "minimize test", paths, testOptions{json: asJSON})
 	return code, o.String(), e.String()
 }
 
@@ -39,6 +39,115 @@ func TestFixturesDirections(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/directions.fixtures.yaml")
 	if code != testPassed || !strings.Contains(out, "All 4 fixtures passed.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestFixturesMessages: headers, queries, forms and paths are judged as on a route.
+func TestFixturesMessages(t *testing.T) {
+	code, out, errs := runTestCommand(t, false, "testdata/fixtures/messages.fixtures.yaml", "testdata/fixtures/plain.fixtures.yaml")
+	if code != testPassed || !strings.Contains(out, "All 11 fixtures passed.") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestFixturesThatLoad: rules that should not load and do, or do not for another reason, are a failure.
+func TestFixturesThatLoad(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"right.yaml": "minimize: 1", "wrong.yaml": "minimize: 2",
+		"a.fixtures.yaml": "rules: right.yaml\nname: none\nexpect_error: version",
+		"b.fixtures.yaml": "rules: wrong.yaml\nname: another\nexpect_error: something else",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, out, errs := runTestCommand(t, false, dir)
+	if code != testFailed || !strings.Contains(out, "got  rules that load") || !strings.Contains(out, "2 of 2 fixtures failed") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestFixturesRun: --run takes fixtures by their names, and says so where there are none.
+func TestFixturesRun(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures"}, testOptions{run: "^(no export|to a)"}); code != testBroken || !strings.Contains(errs.String(), "broken.fixtures.yaml") {
+		t.Errorf("exit code %d, %s", code, errs.String())
+	}
+	files := []string{"testdata/fixtures/passing.fixtures.yaml", "testdata/fixtures/failing.fixtures.yaml", "testdata/fixtures/directions.fixtures.yaml"}
+	for expression, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"^(no export|to a)": {testPassed, "All 2 fixtures passed."}, "no such": {testBroken, "no fixture's name matches no such"}, "(": {testBroken, "reading --run"},
+	} {
+		out.Reset()
+		errs.Reset()
+		if code := runTests(&out, &errs, "", files, testOptions{run: expression}); code != want.code || !strings.Contains(out.String()+errs.String(), want.text) {
+			t.Errorf("%s: exit code %d\n%s%s", expression, code, out.String(), errs.String())
+		}
+	}
+}
+
+// TestFixturesQuiet: of many files that pass nobody reads every name.
+func TestFixturesQuiet(t *testing.T) {
+	files := []string{"testdata/fixtures/passing.fixtures.yaml", "testdata/fixtures/failing.fixtures.yaml"}
+	for _, verbose := range []bool{false, true} {
+		var out, errs bytes.Buffer
+		runTests(&out, &errs, "", files, testOptions{verbose: verbose})
+		named := strings.Contains(out.String(), "analysts compare tokens")
+		if named != verbose || !strings.Contains(out.String(), "✗ not refused") || strings.Contains(out.String(), "5 of 5 passed") == verbose {
+			t.Errorf("verbose %v:\n%s", verbose, out.String())
+		}
+	}
+}
+
+// TestFixturesJUnit: a CI system finds each fixture with its file and line, and what differs.
+func TestFixturesJUnit(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "junit.xml")
+	var out, errs bytes.Buffer
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/failing.fixtures.yaml"}, testOptions{junit: file}); code != testFailed {
+		t.Fatalf("exit code %d, %s", code, errs.String())
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/fixtures/failing.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("--- got\n%s--- want\n%s", got, want)
+	}
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/passing.fixtures.yaml"}, testOptions{junit: filepath.Join(file, "x")}); code != testBroken {
+		t.Errorf("exit code %d where no file can be written", code)
+	}
+}
+
+// TestFixturesCoverage: what could be deleted without any fixture noticing is named with its line.
+func TestFixturesCoverage(t *testing.T) {
+	var out, errs bytes.Buffer
+	o := testOptions{coverage: true}
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/covered.fixtures.yaml"}, o); code != testPassed {
+		t.Fatalf("exit code %d\n%s%s", code, out.String(), errs.String())
+	}
+	const want = `testdata/fixtures/covered.yaml 5 of 10 (50%)
+  – testdata/fixtures/covered.yaml:8 record /others/*
+  – testdata/fixtures/covered.yaml:11 field nickname
+  – testdata/fixtures/covered.yaml:15 recipient unused
+  – testdata/fixtures/covered.yaml:18 rule also-masked
+  – testdata/fixtures/covered.yaml:22 limit unused
+Fixtures touch 5 of 10 (50%) of the entries`
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	o.json = true
+	out.Reset()
+	runTests(&out, &errs, "", []string{"testdata/fixtures/covered.fixtures.yaml"}, o)
+	var doc struct{ Coverage []fileCoverage }
+	if err := json.Unmarshal(out.Bytes(), &doc); err != nil || len(doc.Coverage) != 1 || doc.Coverage[0].Touched != 5 || len(doc.Coverage[0].Untouched) != 5 {
+		t.Errorf("%v: %s", err, out.String())
 	}
 }
 
@@ -127,8 +236,8 @@ func TestFixturesNone(t *testing.T) {
 
 func TestFixturesFolder(t *testing.T) {
 	files, err := fixtureFiles("testdata/fixtures")
-	if err != nil || len(files) != 5 {
-		t.Errorf("found %v, %v, want the five files of fixtures", files, err)
+	if err != nil || len(files) != 8 {
+		t.Errorf("found %v, %v, want the eight files of fixtures", files, err)
 	}
 }
 
@@ -187,8 +296,10 @@ roles: [support]
 purposes: [after_sales]
 fields:
   - {key: id, is: account.id}
+recipients: {courier: {kind: processor, contract: {from: 2026-01-01}}}
 allow:
   - {id: support, to: support, for: after_sales, keep: account, mask: contact}
+  - {id: courier, to: courier, for: after_sales, basis: contract, mask: contact}
 limit:
   - {id: no-export, to: anonymous, when: {download: true}, block: contact}
 `,

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,7 @@ const (
 
 func testCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "test [--json] <file or folder>...",
+		Use:   "test [--run REGEXP] [--coverage] [--json] [--junit FILE] <file or folder>...",
 		Short: "Runs fixtures against rule documents",
 		Long: `Runs fixtures against rule documents with the engine that the gateway uses: who asks for what, what is answered or sent,
 and what may come out. Of a folder it takes every *.fixtures.yaml in it and below:
@@ -53,41 +55,80 @@ there is no store:
       cases: [{id: T-1, kind: ticket, subject: u1, callers: [c7], ends: 2026-12-31}]
 
 A person also has minor, ended and policy; a consent recipient, categories, policy, expires, withdrawn, objected and restricted;
-a case roles. seen says how many data subjects the caller saw today already, gpc: true that the request says Sec-GPC: 1. Bodies are compared as JSON: order makes no difference, the spelling of a
-number does, and <pseudonym NAME> stands for any token, the same for the same NAME.
+a case roles. seen says how many data subjects the caller saw today already, gpc: true that the request says Sec-GPC: 1.
+
+A message has headers, too, and what is sent a query. form and multipart write a body as a form; media_type says what a body in a text
+is. Of each expect says what leaves of it, and path what becomes of the operation's path on its way to a recipient:
+
+    - name: what a courier gets of a call
+      direction: egress
+      recipient: courier
+      purpose: after_sales
+      headers: {Cookie: sid=x, X-Step: call 13800138000}
+      query: {kw: bags, phone: "13800138000"}               # or as it is sent: kw=bags&phone=13800138000
+      form: {phone: "13800138000"}
+      expect: {headers: {X-Step: call 138****8000}, query: {kw: bags, phone: "138****8000"}, form: {phone: "138****8000"}}
+
+Bodies are compared as JSON: order makes no difference, the spelling of a number does, and <pseudonym NAME> stands for any token, the
+same for the same NAME. A file whose rules must not load has expect_error, a part of what the error says, and a name instead of fixtures.
+
+--coverage names the rules, limits, fields, records and recipients that could be deleted, and no fixture would notice.
 
 Exit codes: 0 every fixture passed, 1 a fixture failed, 2 rules or fixtures are broken and nothing was tested.`,
 		SilenceErrors: true, // printed readably already
 		SilenceUsage:  true,
 	}
-	asJSON := c.Flags().Bool("json", false, "Print the results as one JSON document")
+	var o testOptions
+	c.Flags().StringVar(&o.run, "run", "", "Run only fixtures whose names match this regular expression")
+	c.Flags().BoolVar(&o.coverage, "coverage", false, "Name the entries of the rules that no fixture touches")
+	c.Flags().BoolVar(&o.json, "json", false, "Print the results as one JSON document")
+	c.Flags().StringVar(&o.junit, "junit", "", "Also write the results to this file, as JUnit's XML")
+	c.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "Name the fixtures that passed, also of many files")
 	c.RunE = func(c *cobra.Command, paths []string) error {
-		return exitWith(c, runTests(c.OutOrStdout(), c.ErrOrStderr(), once(c.CommandPath()), paths, *asJSON))
+		return exitWith(c, runTests(c.OutOrStdout(), c.ErrOrStderr(), once(c.CommandPath()), paths, o))
 	}
 	return c
 }
 
+type testOptions struct {
+	run, junit              string
+	coverage, json, verbose bool
+}
+
 // runTests runs all fixtures and returns the exit code. command is how it was called.
-func runTests(out, errs io.Writer, command string, paths []string, asJSON bool) int {
+func runTests(out, errs io.Writer, command string, paths []string, o testOptions) int {
 	if len(paths) == 0 {
 		fmt.Fprintln(errs, "Name files of fixtures, or a folder with *.fixtures.yaml in it:", command, "rules")
 		return testBroken
 	}
 	suites, err := loadSuites(paths)
+	if err == nil {
+		suites, err = matching(suites, o.run)
+	}
 	if err != nil {
 		fmt.Fprintf(errs, "%v\nNothing was tested. Mend this first.\n", err)
 		return testBroken
 	}
 	var results []*result
 	for _, s := range suites {
-		for _, f := range s.fixtures {
-			results = append(results, s.run(f))
-		}
+		results = append(results, s.runAll()...)
 	}
-	if asJSON {
-		err = printResultsJSON(out, results)
+	var covered []*fileCoverage
+	if o.coverage {
+		covered = coverageOf(suites)
+	}
+	if o.junit != "" {
+		err = writeJUnit(o.junit, results)
+	}
+	if o.json {
+		err = errors.Join(err, printResultsJSON(out, results, covered))
 	} else {
-		printResults(newPainter(out), results, command, paths)
+		p := newPainter(out)
+		p.results(results, o.verbose || len(suites) == 1)
+		if o.coverage {
+			p.touched(covered)
+		}
+		p.sum(results, command, paths)
 	}
 	switch {
 	case err != nil:
@@ -97,6 +138,22 @@ func runTests(out, errs io.Writer, command string, paths []string, asJSON bool) 
 		return testFailed
 	}
 	return testPassed
+}
+
+// matching keeps the fixtures whose names match.
+func matching(suites []*suite, expression string) ([]*suite, error) {
+	wanted, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("reading --run: %w", err)
+	}
+	for _, s := range suites {
+		s.fixtures = slices.DeleteFunc(s.fixtures, func(f *fixture) bool { return !wanted.MatchString(f.Name) })
+	}
+	suites = slices.DeleteFunc(suites, func(s *suite) bool { return len(s.fixtures) == 0 })
+	if len(suites) == 0 {
+		return nil, fmt.Errorf("no fixture's name matches %s", expression)
+	}
+	return suites, nil
 }
 
 func loadSuites(paths []string) ([]*suite, error) {
@@ -145,23 +202,42 @@ func countFailed(results []*result) int {
 	return failed
 }
 
-func printResultsJSON(out io.Writer, results []*result) error {
+func printResultsJSON(out io.Writer, results []*result, covered []*fileCoverage) error {
 	failed := countFailed(results)
+	doc := map[string]any{"passed": len(results) - failed, "failed": failed, "fixtures": results}
+	if covered != nil {
+		doc["coverage"] = covered
+	}
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(map[string]any{"passed": len(results) - failed, "failed": failed, "fixtures": results})
+	return e.Encode(doc)
 }
 
-func printResults(p *painter, results []*result, command string, paths []string) {
-	file := ""
-	for _, r := range results {
-		if r.File != file {
-			file = r.File
-			fmt.Fprintln(p.out, p.paint(bold, file))
+// results prints what failed, file by file. What passed is named where all is asked for, and counted otherwise.
+func (p *painter) results(results []*result, all bool) {
+	for len(results) > 0 {
+		n := slices.IndexFunc(results, func(r *result) bool { return r.File != results[0].File })
+		if n < 0 {
+			n = len(results)
 		}
-		p.result(r)
+		of := results[:n]
+		results = results[n:]
+		passed := ""
+		if !all {
+			passed = p.paint(faint, fmt.Sprintf(" %d of %d passed", n-countFailed(of), n))
+		}
+		fmt.Fprintln(p.out, p.paint(bold, of[0].File)+passed)
+		for _, r := range of {
+			if all || !r.Passed {
+				p.result(r)
+			}
+		}
 	}
+}
+
+// sum prints how many failed, and what to do then.
+func (p *painter) sum(results []*result, command string, paths []string) {
 	failed := countFailed(results)
 	if failed == 0 {
 		fmt.Fprintln(p.out, p.paint(green, fmt.Sprintf("All %d fixtures passed.", len(results))))
@@ -185,12 +261,8 @@ func (p *painter) result(r *result) {
 			fmt.Fprintf(p.out, "      and %d more\n", len(r.Differences)-i)
 			break
 		}
-		at := d.At
-		if at == "" {
-			at = "the whole body"
-		}
 		want, got := p.fit(d.Want, d.Got)
-		fmt.Fprintf(p.out, "      %s\n        want %s\n        got  %s\n", at, p.paint(green, want), p.paint(red, got))
+		fmt.Fprintf(p.out, "      %s\n        want %s\n        got  %s\n", d.place(), p.paint(green, want), p.paint(red, got))
 	}
 }
 

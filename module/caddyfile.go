@@ -133,6 +133,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	        trust        <networks...>
 //	    }
 //	    documents        <names...>
+//	    inbound
 //	    issues           auth.token
 //	    mode             enforce|report
 //	    hold             <size>|all
@@ -151,6 +152,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return eachOption(d, []string{"opaque"}, map[string]func() error{
 		"caller":    func() error { return callerBlock(d, &h.Caller) },
 		"documents": func() error { return someArgs(d, &h.Documents) },
+		"inbound":   func() error { return noArg(d, &h.Inbound) },
 		"issues":    func() error { return someArgs(d, &h.Issues) },
 		"mode":      func() error { return oneArg(d, &h.Mode) },
 		"hold":      func() error { return holdArg(d, &h.Hold, &h.HoldAll) },

@@ -327,13 +327,15 @@ func TestEgressRefuses(t *testing.T) {
 		answer *answer
 		status int
 	}{
-		{"gzip", g.send("POST", "/", "x", jsonType, "Content-Encoding: gzip"), 403},
+		{"compress", g.send("POST", "/", "x", jsonType, "Content-Encoding: compress"), 403},
+		{"coded twice", g.send("POST", "/", "x", jsonType, "Content-Encoding: gzip, gzip"), 403},
+		{"no gzip", g.send("POST", "/", "x", jsonType, "Content-Encoding: gzip"), 400},
 		{"no type", g.send("POST", "/", "{}"), 403},
 		{"csv", g.send("POST", "/", "a,b", "Content-Type: text/csv"), 403},
 		{"charset", g.send("POST", "/", "{}", "Content-Type: application/json; charset=utf-16"), 403},
 		{"data in type", g.send("POST", "/", "{}", "Content-Type: application/x+json; p=1", "Content-Type: application/json"), 403},
 		{"a number as a type", g.send("POST", "/", "{}", "Content-Type: application/x490154203237518+json"), 403},
-		{"broken", g.send("POST", "/", `{"a":`, jsonType), 502},
+		{"broken", g.send("POST", "/", `{"a":`, jsonType), 400},
 		{"signature", g.send("POST", "/", `{}`, jsonType, "Signature-Input: sig1=()"), 422},
 		{"upgrade", g.send("GET", "/", "", "Connection: Upgrade", "Upgrade: websocket"), 403},
 		{"trace", g.send("TRACE", "/", ""), 405},

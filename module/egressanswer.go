@@ -109,15 +109,6 @@ func (p *parcel) collected() *message {
 	return &m
 }
 
-// cutOff returns why the request was cut off; nil: it was not, so far.
-func (p *parcel) cutOff() *rules.Refusal {
-	if p.body == nil {
-		return nil
-	}
-	refusal, _ := errors.AsType[*rules.Refusal](p.body.failure())
-	return refusal
-}
-
 // staysHome reports whether a redirect leads to where the recipient is registered, or to a path.
 func (p *parcel) staysHome(res *http.Response) bool {
 	if res.StatusCode < 300 || res.StatusCode > 399 {

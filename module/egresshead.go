@@ -3,7 +3,6 @@ package minimize
 import (
 	"context"
 	"errors"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,7 +42,8 @@ func (p *parcel) judgeHead(ctx context.Context) (*http.Request, *rules.Refusal) 
 	if out.URL, err = p.judgeURL(head); err != nil {
 		return nil, refusalOf(err)
 	}
-	if err := p.judgeHeaders(head, out.Header); err != nil {
+	sifter := &requestSifter{judge: p.judged, credentials: p.entry.Credentials, rest: p.t.rest, ours: p.ours}
+	if out.Header, err = sifter.sift(head, p.req.Header); err != nil {
 		return nil, refusalOf(err)
 	}
 	return out, nil
@@ -68,19 +68,33 @@ func (p *parcel) judgeURL(head *body.Head) (*url.URL, error) {
 	return u, err
 }
 
-func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
-	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.MessageFacts())} // for what is encoded in a value
-	for name, values := range p.req.Header {
+// ours reports whether a header tells us who the caller is: the recipient's own would have been set by the configuration.
+func (p *parcel) ours(name string, values []string) bool {
+	return p.t.authenticates && slices.Contains(authenticating, name) && slices.Equal(values, p.asked.Header[name])
+}
+
+// requestSifter says what of a request's headers may leave for a recipient.
+type requestSifter struct {
+	judge       *rules.Judge
+	credentials []string                                // headers that the recipient knows us by
+	ours        func(name string, values []string) bool // of those, what tells us who asks
+	rest        []string                                // headers that tell us who asks, and nobody else
+}
+
+func (s *requestSifter) sift(head *body.Head, from http.Header) (http.Header, error) {
+	to := make(http.Header)
+	sieve := headerSieve{scope: s.judge.Scope(), table: s.judge.Table(s.judge.MessageFacts())} // for what is encoded in a value
+	for name, values := range from {
 		name = http.CanonicalHeaderKey(name)
 		switch {
-		case p.credential(name) && p.t.authenticates && slices.Contains(authenticating, name) && slices.Equal(values, p.asked.Header[name]):
-			continue // it tells us who the caller is; the recipient's own would have been set by the configuration
-		case p.credential(name):
+		case s.credential(name) && s.ours(name, values):
+			continue
+		case s.credential(name):
 			to[name] = append(to[name], values...)
 			continue
 		case name == "Signature" || name == "Signature-Input":
-			return &rules.Refusal{Reason: rules.SignedBody, Detail: "a signed message (RFC 9421) cannot be minimized"}
-		case name == "Content-Type", slices.Contains(neverSent, name), slices.Contains(strippedFromRequests, name), slices.Contains(p.t.rest, name):
+			return nil, &rules.Refusal{Reason: rules.SignedBody, Detail: "a signed message (RFC 9421) cannot be minimized"}
+		case name == "Content-Type", slices.Contains(neverSent, name), slices.Contains(strippedFromRequests, name), slices.Contains(s.rest, name):
 			continue
 		}
 		for _, value := range values {
@@ -88,7 +102,7 @@ func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 			switch {
 			case bearsToken(value): // whatever it is called
 			case err != nil && !slices.Contains(ambient, name):
-				return err
+				return nil, err
 			case err == nil && stays && kept != "" && !sieve.hides(kept, 0):
 				to[name] = append(to[name], kept)
 			}
@@ -97,7 +111,7 @@ func (p *parcel) judgeHeaders(head *body.Head, to http.Header) error {
 	if _, ok := to["User-Agent"]; !ok {
 		to["User-Agent"] = []string{""} // or net/http sends its own
 	}
-	return nil
+	return to, nil
 }
 
 // bearsToken reports whether a value is written like an Authorization (RFC 9110 section 11.6.2): that of the caller, under
@@ -108,50 +122,8 @@ func bearsToken(value string) bool {
 }
 
 // credential reports whether a header is registered as what the recipient knows us by.
-func (p *parcel) credential(name string) bool {
-	return slices.ContainsFunc(p.entry.Credentials, func(c string) bool { return strings.EqualFold(c, name) })
-}
-
-// requestKind is how a request's body is read.
-type requestKind struct {
-	mediaType string
-	boundary  string // of a multipart body
-}
-
-// kindOfRequest reads the media type of a request. ok is false where its body cannot be judged.
-func kindOfRequest(header http.Header) (k requestKind, ok bool) {
-	values := header["Content-Type"]
-	if len(values) != 1 {
-		return k, false
-	}
-	mediaType, params, err := mime.ParseMediaType(values[0])
-	if err != nil {
-		return k, false
-	}
-	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
-		return k, false
-	}
-	k = requestKind{mediaType, params["boundary"]}
-	return k, isJSON(mediaType) || mediaType == "application/x-www-form-urlencoded" || mediaType == "multipart/form-data"
-}
-
-// header is the media type as it is sent: no parameter but what a reader needs.
-func (k requestKind) header() []string {
-	if k.mediaType == "multipart/form-data" {
-		return []string{mime.FormatMediaType(k.mediaType, map[string]string{"boundary": k.boundary})}
-	}
-	return []string{k.mediaType}
-}
-
-// rewriter returns what judges a body of this kind.
-func (k requestKind) rewriter(j *rules.Judge, l body.Limits, sink body.Sink) (*body.JSON, error) {
-	switch {
-	case isJSON(k.mediaType):
-		return body.NewJSON(j, l, sink), nil
-	case k.mediaType == "multipart/form-data":
-		return body.NewMultipart(j, l, sink, k.boundary, func(string) bool { return false })
-	}
-	return body.NewForm(j, l, sink), nil
+func (s *requestSifter) credential(name string) bool {
+	return slices.ContainsFunc(s.credentials, func(c string) bool { return strings.EqualFold(c, name) })
 }
 
 // refusalOf is an error of judging as a refusal: it is one, or judging failed.

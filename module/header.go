@@ -56,14 +56,9 @@ type headerRules struct {
 }
 
 func newHeaderRules(h *Handler) (headerRules, error) {
-	rules := headerRules{passing: make(map[string]depth), cache: []string{h.Cache}, vary: h.caller.headers()}
+	rules := headerRules{passing: usualHeaders(), cache: []string{h.Cache}, vary: h.caller.headers()}
 	if h.Cache == "" {
 		rules.cache = []string{"private, no-store"}
-	}
-	for depth, names := range passingHeaders {
-		for _, name := range names {
-			rules.passing[name] = depth
-		}
 	}
 	for _, name := range h.ResponseHeaders {
 		name = http.CanonicalHeaderKey(name)
@@ -75,27 +70,46 @@ func newHeaderRules(h *Handler) (headerRules, error) {
 	return rules, nil
 }
 
-// cleaned returns what of the upstream's header may leave.
-func (m *message) cleaned(upstream http.Header, table *rules.Table) http.Header {
-	clean := make(http.Header, len(upstream)+4)
-	sieve := headerSieve{scope: m.scope, table: table, host: m.host}
-	for name, values := range upstream {
-		depth := m.h.headers.passing[name]
-		if depth == depthDrop {
-			continue
-		}
-		kept := sieve.sift(name, values, depth)
-		if len(kept) > 0 {
-			clean[name] = kept
-		}
-		if len(kept) < len(values) {
-			m.h.metrics.headers.WithLabelValues(strings.ToLower(name)).Add(float64(len(values) - len(kept)))
+// usualHeaders are passingHeaders by their names.
+func usualHeaders() map[string]depth {
+	passing := make(map[string]depth)
+	for depth, names := range passingHeaders {
+		for _, name := range names {
+			passing[name] = depth
 		}
 	}
+	return passing
+}
+
+// cleaned returns what of the upstream's header may leave.
+func (m *message) cleaned(upstream http.Header, table *rules.Table) http.Header {
+	sieve := headerSieve{scope: m.scope, table: table, host: m.host}
+	clean := sieve.clean(upstream, m.h.headers.passing, func(name string, dropped int) {
+		m.h.metrics.headers.WithLabelValues(strings.ToLower(name)).Add(float64(dropped))
+	})
 	clean["Cache-Control"] = m.h.headers.cache
 	clean["X-Content-Type-Options"] = nosniff
 	clean["Vary"] = slices.Concat(clean["Vary"], m.h.headers.vary)
 	clean[decisionHeader] = []string{m.id}
+	return clean
+}
+
+// clean returns what of an answer's headers may leave, and tells how many values of which names did not.
+func (s *headerSieve) clean(from http.Header, passing map[string]depth, tell func(name string, dropped int)) http.Header {
+	clean := make(http.Header, len(from)+4)
+	for name, values := range from {
+		depth := passing[name]
+		if depth == depthDrop {
+			continue
+		}
+		kept := s.sift(name, values, depth)
+		if len(kept) > 0 {
+			clean[name] = kept
+		}
+		if len(kept) < len(values) {
+			tell(name, len(values)-len(kept))
+		}
+	}
 	return clean
 }
 

@@ -46,7 +46,7 @@ const decisionHeader = "Minimize-Decision"
 
 // refuse answers in place of the upstream. Nothing of the upstream's answer is in it, not even a header.
 func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal, upstream int) error {
-	status := statusOf(refusal, upstream)
+	status := m.statusOf(refusal, upstream)
 	detail := refusal.Detail
 	if detail == "" {
 		detail = refusalDetail[refusal.Reason]
@@ -62,16 +62,25 @@ func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal, upstream
 }
 
 // statusOf is what a refusal answers with. An upstream's error page that cannot be judged stays an error of its kind: an
-// outage must not look like a missing right. upstream is 0 where there is no answer.
-func statusOf(refusal *rules.Refusal, upstream int) int {
+// outage must not look like a missing right. upstream is 0 where there is no answer. A request that cannot be read is the
+// client's fault.
+func (m *message) statusOf(refusal *rules.Refusal, upstream int) int {
 	status := refusalStatus[refusal.Reason]
 	switch {
+	case refusal.Reason == rules.Unreadable && m.isRequest():
+		return http.StatusBadRequest
 	case refusal.Reason == rules.MediaType && upstream >= http.StatusBadRequest:
 		return upstream
 	case status == 0:
 		return http.StatusForbidden
 	}
 	return status
+}
+
+// isRequest reports whether the message is a request: what a recipient answers is collected from it.
+func (m *message) isRequest() bool {
+	d := &m.disclosure
+	return d.Position == rules.Egress || d.Position == rules.Inbound && d.Recipient == ""
 }
 
 // methodNotAllowed refuses CONNECT, whose tunnel nobody could judge, in HTTP/2 too (RFC 8441), and TRACE, which shows the

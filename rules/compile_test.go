@@ -98,6 +98,30 @@ allow:
 	}
 }
 
+// TestHomeInZone: documents share a home where one names a zone and another one a country of it; the narrower one counts.
+func TestHomeInZone(t *testing.T) {
+	for _, c := range []struct {
+		homes []string
+		want  string
+	}{
+		{[]string{"EEA", "DE"}, "DE"}, {[]string{"DE", "EEA"}, "DE"}, {[]string{"EEA", "EEA"}, "EEA"}, {[]string{"DE", "DE"}, "DE"},
+		{[]string{"EEA", "DE", "FR"}, ""}, {[]string{"CN", "EEA"}, ""}, {[]string{"EEA", "GB"}, ""}, {[]string{"DE", "FR", "EEA"}, ""},
+	} {
+		var docs []*Document
+		for i, home := range c.homes {
+			d, err := Parse(fmt.Sprint(i, ".yaml"), []byte("minimize: 1\nhome: "+home+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs = append(docs, d)
+		}
+		r, err := Compile(docs, Options{})
+		if (err == nil) != (c.want != "") || err == nil && r.home != c.want {
+			t.Errorf("%v: %v", c.homes, err)
+		}
+	}
+}
+
 // TestSinceInForce: nobody can have accepted a policy that is not in force yet.
 func TestSinceInForce(t *testing.T) {
 	const text = "policy: 6\nroles: [a]\npurposes: [p]\nrecipients: {r: {kind: own, since: %d}}\nallow: [{id: one, to: a, for: p, since: %d, keep: [order]}]\n"

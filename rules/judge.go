@@ -200,9 +200,14 @@ const (
 // Known reports whether a store can be asked about the record's data subject.
 func (p *Pending) Known() bool { return p.subject == subjectKnown }
 
-// Begin answers what a record of this row says itself. Values are in the order of its slots.
+// Begin answers what a record of this row says itself. Values are in the order of its slots. A record that is the whole
+// message and does not say whose it is gets the subject of the message there.
 func (j *Judge) Begin(record int, values []Value) Pending {
-	row, subject := j.scope.records[record], values[slotSubject]
+	row := j.scope.records[record]
+	if row.Subject == nil && len(row.At) == 0 && j.subject != "" { // it is the message
+		values[slotSubject] = Value{Known, []byte(j.subject)}
+	}
+	subject := values[slotSubject]
 	p := Pending{born: row.Born != nil, limit: fullAge, ended: no}
 	switch {
 	case subject.State == Known && len(subject.Text) > 0:
@@ -245,6 +250,9 @@ func (p *Pending) Inside() {
 		p.subject = subjectUnknown
 	}
 }
+
+// Record is a row of the records.
+func (j *Judge) Record(row int) *Record { return j.scope.records[row] }
 
 // Names reports whether records of this row say whose data they are.
 func (j *Judge) Names(record int) bool { return j.scope.records[record].Subject != nil }

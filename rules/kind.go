@@ -10,6 +10,7 @@ type kind struct {
 	rules       *Ruleset
 	roles       []string
 	inbound     bool   // we collect
+	egress      bool   // it is sent, and nobody reads it here
 	abroad      bool   // read outside home, or nobody knows where
 	party       *party // nil: a caller who reads for us
 	broken      bool
@@ -51,7 +52,13 @@ type kindRule struct {
 }
 
 // Table holds a decision for every category.
-type Table struct{ decisions []Decision }
+type Table struct {
+	decisions []Decision
+	facts     Facts
+}
+
+// Facts are what the table was made by.
+func (t *Table) Facts() Facts { return t.facts }
 
 // Decide returns the decision for a category. For 0, nothing known, it is keep, or strip where the undeclared is stripped.
 func (t *Table) Decide(c CategoryID) *Decision { return &t.decisions[c] }
@@ -67,7 +74,7 @@ func (k *kind) Table(f Facts) *Table {
 	if t != nil {
 		return t
 	}
-	t = &Table{decisions: make([]Decision, len(k.rules.categories))}
+	t = &Table{decisions: make([]Decision, len(k.rules.categories)), facts: f}
 	for c := range t.decisions {
 		t.decisions[c] = k.decide(CategoryID(c), f)
 	}
@@ -102,6 +109,7 @@ func newKind(s *Scope, d *Disclosure, p *party) *kind {
 	k := &kind{
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
 		inbound: d.Position == Inbound,
+		egress:  d.Position == Egress,
 		abroad:  r.home != "" && !inside(r.home, d.Caller.Country) && p == nil && d.Position == Response,
 		party:   p,
 		people:  d.People != nil,

@@ -123,7 +123,7 @@ allow: [{id: pay, to: %s, for: p, basis: contract, %s}]
 		{"https://pay.example, http://pay.example:8080", "shop", "keep: [sensitive]", false},
 		{"http://127.0.0.1:8080", "shop", "keep: [card]", true}, {"http://10.0.0.1", "shop", "keep: [card]", false},
 		{"https://pay.example", "shop", "keep: [card]", true}, {"http://pay.example", "shop", "mask: [card.number]", true},
-		{"http://pay.example", "third_party", "keep: [card]", true}, {"http://pay.example", "shop", "keep: [order]", true},
+		{"http://pay.example", "shop", "keep: [card.security]", false}, {"http://pay.example", "third_party", "keep: [card]", true}, {"http://pay.example", "shop", "keep: [order]", true},
 	} {
 		d, err := Parse("a.yaml", []byte("minimize: 1\n"+fmt.Sprintf(text, c.host, c.to, c.acts)))
 		if err != nil {
@@ -131,6 +131,30 @@ allow: [{id: pay, to: %s, for: p, basis: contract, %s}]
 		}
 		if _, err := Compile([]*Document{d}, Options{}); (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// TestCodesAreSentByName: a card's security code reaches the payment provider that a rule sends it to by name, and nobody
+// reads it, whatever a rule says.
+func TestCodesAreSentByName(t *testing.T) {
+	for _, c := range []struct {
+		acts     string
+		category Category
+		want     Action
+	}{
+		{"keep: [card, secret]", CardSecurity, Strip}, {"keep: [card.security]", CardSecurity, Keep}, {"keep: [card, card.security]", CardSecurity, Keep},
+		{"keep: [auth, secret]", AuthSecret, Strip}, {"keep: [auth.secret]", AuthSecret, Keep}, {"keep: [auth.secret]", AuthToken, Strip},
+		{"keep: [auth.token]", AuthToken, Strip}, {"keep: [addressbook]", AddressBook, Blank}, {"keep: [card]", CardNumber, Keep},
+	} {
+		r := mustCompile(t, "purposes: [p]\nrecipients: {r: {kind: processor, contract: {from: 2026-01-01}}}\nallow: [{id: pay, to: r, for: p, basis: contract, "+c.acts+"}]\n")
+		sent := r.Scope("POST", "/").Judge(&Disclosure{Position: Egress, Recipient: "r", Purpose: "p", Time: modelNow})
+		if got := sent.Table(sent.MessageFacts()).Decide(r.ID(c.category)); got.Action != c.want {
+			t.Errorf("%s sends %s: %v, want %v", c.acts, c.category, got.Action, c.want)
+		}
+		read := r.Scope("GET", "/").Judge(&Disclosure{Caller: Caller{Organisation: "r"}, Purpose: "p", Time: modelNow})
+		if got := read.Table(read.MessageFacts()).Decide(r.ID(c.category)); isCode(c.category) && got.Action != Strip {
+			t.Errorf("%s lets %s be read: %v", c.acts, c.category, got.Action)
 		}
 	}
 }

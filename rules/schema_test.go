@@ -69,8 +69,8 @@ func instance(n *yaml.Node) any {
 func TestSchemaDocuments(t *testing.T) {
 	s := compileSchema(t)
 	good, _ := filepath.Glob("testdata/*.yaml")
-	shipped, _ := filepath.Glob("packs/*.yaml")
-	good = append(good, shipped...)
+	packs, _ := filepath.Glob("packs/*.yaml")
+	good = append(good, packs...)
 	scenarios, _ := filepath.Glob("../test/scenarios/*.yaml")
 	for _, file := range scenarios {
 		if !strings.HasSuffix(file, ".fixtures.yaml") && !strings.HasSuffix(file, ".promises.yaml") {

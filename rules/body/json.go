@@ -17,6 +17,7 @@ type Limits struct {
 	HoldAll bool    // nothing leaves before the body is complete; MaxBody bounds it
 	MaxBody int64   // with HoldAll: a longer body is refused
 	Budget  *Budget // shared by all bodies; nil: no bound
+	Signed  bool    // what signs the body stands outside of it: it passes unchanged or not at all
 }
 
 // Sink takes output that was fully judged. last says that the body ends with p. p is the rewriter's: use it before returning.
@@ -104,6 +105,8 @@ type run struct {
 	detects  bool
 	nests    bool // texts may hold names of their own
 	mayBlock bool
+	observer Observer
+	telling  Observer // of what a text holds, while it is told of
 
 	emitted [maxDepth + 1]bool // by depth: the container there has a member in the output
 	dropped [maxDepth + 1]bool // and a record was dropped from it
@@ -136,7 +139,7 @@ func (w *JSON) reset(j *rules.Judge, l Limits, sink Sink) {
 		l.Hold = defaultHold
 	}
 	w.judge, w.sink, w.limits = j, sink, l
-	w.run = run{stride: min(l.Hold, stepSize)}
+	w.run = run{stride: min(l.Hold, stepSize), signed: l.Signed}
 	w.people = j.People()
 	w.detects, w.hasWords, w.mayBlock = j.Detecting(), w.scope.HasWords(), j.MayBlock()
 	w.nests = !j.KeepsAll()
@@ -188,6 +191,9 @@ func (w *JSON) Close() error {
 // Message decides what stands outside the body, such as its header. While the sink is called it is what the window that
 // leaves was judged by.
 func (w *JSON) Message() *rules.Table { return w.tableOf(0) }
+
+// Unchanged reports whether every byte went out as it came; for after Close.
+func (w *JSON) Unchanged() bool { return !w.changed && w.report.Read == w.report.Written }
 
 // Report is what was decided so far; complete after Close. It is the rewriter's until Release.
 func (w *JSON) Report() *rules.Report { return &w.report }

@@ -1,0 +1,94 @@
+package minimize
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/body"
+)
+
+// Sample is a message that no server has seen, for tests of rules. It is judged as on a route without options.
+type Sample struct {
+	Path   string // escaped; of a request to a recipient
+	Query  string // of a request
+	Header http.Header
+	Body   []byte // of the media type that the header says
+}
+
+// Judge returns what leaves of a message: that a recipient gets, that we collect, or that a caller reads. Its error is a
+// *rules.Refusal, or judging failed. Of the headers of a client's request nothing is said here: they return as they are.
+func (s *Sample) Judge(set *rules.Ruleset, o rules.Operation, d *rules.Disclosure) (*Sample, error) {
+	if d.Position == rules.Egress {
+		if lacks := set.Recipient(d.Recipient).Lacks(d.Time); lacks != rules.Permitted {
+			return nil, &rules.Refusal{Reason: lacks, Detail: lacking}
+		}
+	}
+	j := set.Scope(o.Method, o.Path).Judge(d)
+	if d.Position == rules.Egress || d.Position == rules.Inbound && d.Recipient == "" {
+		return s.request(j, set.Recipient(d.Recipient))
+	}
+	return s.answer(j)
+}
+
+func (s *Sample) request(j *rules.Judge, to *rules.Recipient) (out *Sample, err error) {
+	head := body.NewHead(j)
+	out = &Sample{Path: s.Path, Header: s.Header}
+	if to != nil {
+		if out.Path, err = head.Path(s.Path); err != nil {
+			return nil, err
+		}
+	}
+	if s.Query != "" {
+		if out.Query, err = head.Query(s.Query); err != nil {
+			return nil, err
+		}
+	}
+	if to != nil {
+		sifter := requestSifter{judge: j, credentials: to.Credentials, ours: func(string, []string) bool { return false }}
+		if out.Header, err = sifter.sift(head, s.Header); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.Body) == 0 {
+		return out, nil
+	}
+	kind, ok := kindOfRequest(s.Header)
+	if !ok {
+		return nil, &rules.Refusal{Reason: rules.MediaType, Detail: "the request's media type cannot be judged"}
+	}
+	out.Body, err = s.rewrite(func(sink body.Sink) (*body.JSON, error) { return kind.rewriter(j, body.Limits{}, sink) })
+	return out, err
+}
+
+func (s *Sample) answer(j *rules.Judge) (out *Sample, err error) {
+	out = new(Sample)
+	if len(s.Body) > 0 {
+		if new(Handler).kindOf(s.Header) != kindJSON {
+			return nil, &rules.Refusal{Reason: rules.MediaType, Detail: refusalDetail[rules.MediaType]}
+		}
+		if out.Body, err = s.rewrite(func(sink body.Sink) (*body.JSON, error) { return body.NewJSON(j, body.Limits{}, sink), nil }); err != nil {
+			return nil, err
+		}
+	}
+	sieve := headerSieve{scope: j.Scope(), table: j.Table(j.MessageFacts())}
+	out.Header = sieve.clean(s.Header, usualHeaders(), func(string, int) {})
+	return out, nil
+}
+
+func (s *Sample) rewrite(to func(body.Sink) (*body.JSON, error)) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := to(func(p []byte, _ bool) error {
+		out.Write(p)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer w.Release()
+	if _, err := w.Write(s.Body); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return out.Bytes(), err
+}

@@ -1,0 +1,67 @@
+package rules
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Entry is an entry of a rule document that tests of the rules can touch.
+type Entry struct {
+	Pos  Pos
+	Kind string // rule, limit, field, record or recipient
+	Name string // its id, or what it names; never text of a body
+}
+
+// Entries lists what the documents say, but for the base pack, in their order.
+func (r *Ruleset) Entries() []Entry {
+	var entries []Entry
+	for _, d := range r.documents[1:] {
+		for i := range d.Records {
+			entries = append(entries, Entry{d.Records[i].Pos, "record", cmp.Or(d.Records[i].At.String(), "the whole body")})
+		}
+		for i := range d.Fields {
+			entries = append(entries, Entry{d.Fields[i].Pos, "field", d.Fields[i].name()})
+		}
+		for i := range d.Recipients {
+			entries = append(entries, Entry{d.Recipients[i].Pos, "recipient", d.Recipients[i].Name})
+		}
+		for i := range d.Allow {
+			entries = append(entries, Entry{d.Allow[i].Pos, "rule", d.Allow[i].ID})
+		}
+		for i := range d.Limit {
+			entries = append(entries, Entry{d.Limit[i].Pos, "limit", d.Limit[i].ID})
+		}
+	}
+	return entries
+}
+
+func (f *Field) name() string {
+	if f.At != nil {
+		return f.At.String()
+	}
+	return strings.Join(slices.Concat(f.Keys, f.Words), ", ")
+}
+
+// Without returns the same rules but for one entry. Tests that do not notice the difference do not test that entry.
+func (r *Ruleset) Without(e Entry) *Ruleset {
+	at := e.Pos
+	less := &Ruleset{
+		hash: r.hash, home: r.home, categories: r.categories, ids: r.ids, roles: r.roles, purposes: r.purposes,
+		register: maps.Clone(r.register), allow: slices.Clone(r.allow), limit: slices.Clone(r.limit),
+		tests: r.tests, fields: r.fields, most: r.most, lifting: r.lifting, keys: r.keys,
+		operations: r.operations, everywhere: r.everywhere,
+		scopes: map[string]*Scope{}, vocabularies: map[string]*vocabulary{}, kinds: map[string]*kind{},
+	}
+	maps.DeleteFunc(less.register, func(_ string, entry *Recipient) bool { return entry.Pos == at })
+	less.allow = slices.DeleteFunc(less.allow, func(c *compiledRule) bool { return c.Pos == at })
+	less.limit = slices.DeleteFunc(less.limit, func(c *compiledRule) bool { return c.Pos == at })
+	for _, d := range r.documents {
+		own := *d
+		own.Fields = slices.DeleteFunc(slices.Clone(d.Fields), func(f Field) bool { return f.Pos == at })
+		own.Records = slices.DeleteFunc(slices.Clone(d.Records), func(rec Record) bool { return rec.Pos == at })
+		less.documents = append(less.documents, &own)
+	}
+	return less
+}

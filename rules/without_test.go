@@ -1,0 +1,50 @@
+package rules
+
+import (
+	"testing"
+	"time"
+)
+
+// TestWithout: an entry that is left out is one that nobody wrote, and the rules it is taken from stay as they are.
+func TestWithout(t *testing.T) {
+	d, err := Parse("a.yaml", []byte(`minimize: 1
+purposes: [p]
+fields: [{key: shoe, is: device.serial}]
+recipients: {one: {kind: processor, contract: {from: 2026-01-01}}}
+allow: [{id: all, to: one, for: p, basis: contract, keep: [device, contact]}]
+limit: [{id: less, to: one, mask: contact.phone}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := Compile([]*Document{d}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := func(r *Ruleset) [3]string {
+		now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+		j := r.Scope("POST", "/").Judge(&Disclosure{Position: Egress, Recipient: "one", Purpose: "p", Time: now})
+		table := j.Table(j.MessageFacts())
+		shoe := "unknown"
+		if name := j.Scope().Name([]byte("shoe")); j.Scope().Key(&name, nil) != nil {
+			shoe = "known"
+		}
+		return [3]string{shoe, table.Decide(r.ID("device.serial")).Action.String(), table.Decide(r.ID("contact.phone")).Action.String()}
+	}
+	want := map[string][3]string{
+		"field": {"unknown", "keep", "mask"}, "recipient": {"known", "block", "block"},
+		"rule": {"known", "block", "block"}, "limit": {"known", "keep", "keep"},
+	}
+	entries := whole.Entries()
+	if len(entries) != len(want) {
+		t.Errorf("%d entries: %v", len(entries), entries)
+	}
+	for _, e := range entries {
+		if got := says(whole.Without(e)); got != want[e.Kind] {
+			t.Errorf("without %s %s: %v, want %v", e.Kind, e.Name, got, want[e.Kind])
+		}
+	}
+	if got := says(whole); got != [3]string{"known", "keep", "mask"} {
+		t.Errorf("the rules have changed: %v", got)
+	}
+}
