@@ -368,8 +368,9 @@ limit: [{id: cards, to: any, unless: {purpose: q}, mask: [card.number]}]
 	}
 }
 
-// TestAnonymousNoRecipient: a limit for readers whom nobody knows is none for calls to a recipient, nor for who reads for one.
-func TestAnonymousNoRecipient(t *testing.T) {
+// TestAnonymous: a limit for readers whom nobody knows is none for calls to a recipient, nor for who reads for one, or reads
+// their own.
+func TestAnonymous(t *testing.T) {
 	r := mustCompile(t, `purposes: [p]
 recipients: {r: {kind: third_party, contract: {from: 2026-01-01}}}
 allow: [{id: all, to: [r, anonymous], for: p, basis: contract, keep: [contact.phone]}]
@@ -381,6 +382,10 @@ limit: [{id: pages, to: anonymous, block: [contact.phone]}]
 	}{
 		{Disclosure{Position: Egress, Recipient: "r"}, Keep},
 		{Disclosure{Caller: Caller{Organisation: "r"}}, Keep},
+		{Disclosure{Subject: "u1", Caller: Caller{ID: "u1"}}, Keep}, // without a role
+		{Disclosure{Subject: "u1", Caller: Caller{ID: "g1", Guardian: []string{"u1"}}}, Keep},
+		{Disclosure{Subject: "u2", Caller: Caller{ID: "u1"}}, Block},
+		{Disclosure{Caller: Caller{ID: "u1"}}, Block},
 		{Disclosure{}, Block},
 	} {
 		c.d.Purpose, c.d.Time = "p", modelNow
