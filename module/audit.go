@@ -107,6 +107,9 @@ func (l *audit) write(m *message, res, candidate *result) {
 	if m.disclosure.Recipient != "" {
 		fields = append(fields, zap.String("recipient", m.disclosure.Recipient), zap.String("recipient_country", m.recipientCountry()))
 	}
+	if m.contradicted {
+		fields = append(fields, zap.Bool("contradicted", true))
+	}
 	if candidate != nil {
 		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))
 	}

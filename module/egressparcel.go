@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -40,6 +41,7 @@ func (t *Egress) newParcel(req *http.Request) (*parcel, error) {
 		p.people = &witnesses{People: d.People}
 		d.People = p.people
 	}
+	p.object(asked)
 	p.entry = p.rules.enforced.Recipient(t.Recipient)
 	p.origin = originOf(p.entry, req.URL.Host)
 	p.standing = p.rules.enforced.Standing(d)
@@ -63,6 +65,8 @@ func (p *parcel) admit() *http.Response {
 		p.message.methodNotAllowed(made)
 	case !p.clear:
 		p.message.badPath(made)
+	case isEarly(p.asked):
+		p.message.tooEarly(made)
 	case p.denied != nil:
 		p.message.unauthorized(made)
 	case refusal != nil:
@@ -174,6 +178,8 @@ func addReport(to, more *rules.Report) {
 // witnesses remembers whom the store was asked about for what did not leave yet.
 type witnesses struct {
 	rules.People
+
+	mu     sync.Mutex // a connection is sought while another one may still read the body
 	people []*rules.Person
 }
 
@@ -181,7 +187,9 @@ type witnesses struct {
 func (w *witnesses) Send(people []*rules.Person, write func() error) (bool, error) {
 	sent, err := w.People.Send(people, write)
 	if sent && err == nil {
+		w.mu.Lock()
 		w.people = append(w.people, people...)
+		w.mu.Unlock()
 	}
 	return sent, err
 }
@@ -193,6 +201,8 @@ func (w *witnesses) still(write func()) bool {
 		write()
 		return true
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	sent, _ := w.People.Send(w.people, func() error { write(); return nil })
 	return sent
 }
@@ -200,6 +210,8 @@ func (w *witnesses) still(write func()) bool {
 // forget forgets people whose part has left.
 func (w *witnesses) forget() {
 	if w != nil {
+		w.mu.Lock()
 		w.people = w.people[:0]
+		w.mu.Unlock()
 	}
 }

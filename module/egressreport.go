@@ -3,6 +3,7 @@ package minimize
 import (
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 
 	"github.com/caddy-minimize/minimize/rules"
 )
@@ -23,7 +24,22 @@ func (p *parcel) pass() (*http.Response, error) {
 	if w.head.refusal = p.wouldRefuse(); w.head.refusal == nil && p.denied == nil {
 		w.watch(out)
 	}
-	return p.t.HTTP.Transport.RoundTrip(out)
+	out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{GotConn: w.reached}))
+	res, err := p.t.HTTP.Transport.RoundTrip(out)
+	if err == nil && p.redirectsAway(res) {
+		p.collected().recordWould(&result{outcome: outcomeRefused, status: res.StatusCode, refusal: leadsAway}, nil)
+	}
+	return res, err
+}
+
+// reached notes where the connection leads.
+func (w *would) reached(got httptrace.GotConnInfo) {
+	guarded, _ := guardOf(got.Conn)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if guarded != nil && w.elsewhere == nil {
+		w.elsewhere = guarded.lacks()
+	}
 }
 
 // wouldRefuse judges the head.
@@ -33,6 +49,8 @@ func (p *parcel) wouldRefuse() *rules.Refusal {
 	case refusal != nil || p.denied != nil:
 	case !p.sendable():
 		refusal = &rules.Refusal{Reason: rules.MediaType}
+	case isEarly(p.asked):
+		refusal = &rules.Refusal{Reason: rules.Unavailable}
 	case !p.clear:
 		refusal = &rules.Refusal{Reason: rules.Unreadable}
 	default:

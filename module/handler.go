@@ -173,10 +173,13 @@ type message struct {
 	host       string
 	started    time.Time
 	denied     error // why the caller's token does not count; nil: it does, or there is none
+
+	contradicted bool // the caller's address is in another country than it claims
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	m := h.newMessage(r)
+	m.locate(r)
 	m.object(r)
 	if h.Mode == modeReport {
 		return h.report(w, r, next, m)

@@ -7,6 +7,7 @@ import (
 	"net/http/httptrace"
 	"sync/atomic"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -39,7 +40,9 @@ func newArrival(answer *message, r *http.Request) *arrival {
 
 // admit judges the request, and makes what of it goes on.
 func (a *arrival) admit() *rules.Refusal {
-	head := a.judgeHead()
+	head := a.trim(a.judged)
+	a.report = head.report
+	a.judgeBeside()
 	if head.refusal != nil {
 		return head.refusal
 	}
@@ -63,8 +66,18 @@ func (a *arrival) admit() *rules.Refusal {
 		a.sum("")
 	case a.body == nil:
 		a.sum(outcomeOpaque)
+	default:
+		a.hideBody()
 	}
 	return nil
+}
+
+// hideBody empties the placeholders that would read what is left of the body past the judging.
+func (a *arrival) hideBody() {
+	if repl, ok := a.req.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.request.body", "")
+		repl.Set("http.request.body_base64", "")
+	}
 }
 
 // watch asks once more about the people of the request when there is a connection to write it to: there may have been a
@@ -119,7 +132,10 @@ func wouldArrive(answer *message, r *http.Request) *would {
 	case !a.clear:
 		w.head.refusal = &rules.Refusal{Reason: rules.Unreadable}
 	default:
-		if w.head.refusal = a.judgeHead().refusal; w.head.refusal == nil {
+		head := a.shadowHead(a.judged)
+		a.report, w.head.refusal = head.report, head.refusal
+		a.judgeBeside()
+		if head.refusal == nil {
 			w.watch(r)
 		}
 	}

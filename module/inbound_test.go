@@ -86,7 +86,7 @@ func TestInboundBody(t *testing.T) {
 func TestInboundHead(t *testing.T) {
 	token := "eyJhbGciOiJub25lIn0.eyJwaG9uZSI6IjEzODAwMTM4MDAwIn0.x"
 	header := []string{
-		"Authorization: Bearer " + token, "X-Csrf-Token: t0ken", "X-Api-Key: k3y",
+		"Content-Type: text/x; a=13800138000", "Authorization: Bearer " + token, "X-Csrf-Token: t0ken", "X-Api-Key: k3y",
 		"Cookie: sessionid=490154203237518; imei=490154203237518; theme=dark; token=" + token + "; last=call%2013800138000",
 		"X-Device-Imei: 490154203237518", "X-Step: call 13800138000", "X-Blob: NDkwMTU0MjAzMjM3NTE4", "Referer: https://shop.example.com/a?phone=13800138000&x=1",
 		"User-Agent: app/1 (13800138000)", "Accept: application/json", "X-State: paid", "X-Forwarded-Uri: /a?imei=490154203237518",
@@ -105,8 +105,8 @@ func TestInboundHead(t *testing.T) {
 		}
 		req, _ := r.last(t)
 		want := map[string]string{
-			"Cookie": "sessionid=490154203237518; theme=dark; token=" + token + "; last=call%20138%2A%2A%2A%2A8000",
-			"X-Step": "call 138****8000", "X-Device-Imei": "", "X-Blob": "", "Referer": "https://shop.example.com/a?x=1",
+			"Cookie":       "sessionid=490154203237518; theme=dark; token=" + token + "; last=call%20138%2A%2A%2A%2A8000",
+			"Content-Type": "text/x", "X-Step": "call 138****8000", "X-Device-Imei": "", "X-Blob": "", "Referer": "https://shop.example.com/a?x=1",
 			"User-Agent": "app/1 (138****8000)", "X-Orig": "/users/13800138000?state=paid", "X-Imei": "", "X-Query": "state=paid", "X-Forwarded-Uri": "/a",
 		}
 		uri := "/users/13800138000?state=paid"

@@ -16,7 +16,7 @@ import (
 // unjudged are request headers that are no data: what a backend knows its clients by, what is judged with the body, and what
 // signs a message.
 var unjudged = slices.Concat(digests, []string{
-	"Authorization", "Proxy-Authorization", "X-Api-Key", "Content-Type", "Content-Encoding", "Content-Length", "Signature", "Signature-Input",
+	"Authorization", "Proxy-Authorization", "X-Api-Key", "Content-Length", "Signature", "Signature-Input",
 })
 
 // nameless reports whether a header's name says nothing of what is in it: our own page is no visit to others, and of what
@@ -34,14 +34,21 @@ type trimmed struct {
 	changed  bool
 }
 
-// judgeHead judges the head by the rules in force, and by the candidate ones beside them.
-func (a *arrival) judgeHead() *trimmed {
-	t := a.trim(a.judged)
-	a.report = t.report
+// judgeBeside judges the head by the candidate rules, if there are some.
+func (a *arrival) judgeBeside() {
 	if candidate := a.rules.candidate; candidate != nil {
-		a.beside = &a.trim(candidate.Scope(a.method, a.path).Judge(&a.disclosure)).judgedHead
+		a.beside = a.shadowHead(candidate.Scope(a.method, a.path).Judge(&a.disclosure))
 	}
-	return t
+}
+
+// shadowHead judges the head and changes nothing, whatever happens.
+func (a *arrival) shadowHead(j *rules.Judge) *judgedHead {
+	s, head := &shadow{m: a.message}, new(judgedHead)
+	s.try(func() error { head = &a.trim(j).judgedHead; return nil })
+	if s.refusal != nil {
+		head.refusal = s.refusal
+	}
+	return head
 }
 
 func (a *arrival) trim(j *rules.Judge) *trimmed {
@@ -88,7 +95,7 @@ func originalQuery(r *http.Request) *string {
 }
 
 func (a *arrival) trimHeaders(head *body.Head, j *rules.Judge, t *trimmed) error {
-	sieve := headerSieve{scope: a.scope, table: j.Table(j.MessageFacts())} // for what is encoded in a value
+	sieve := headerSieve{scope: j.Scope(), table: j.Table(j.MessageFacts())} // for what is encoded in a value
 	for name, values := range a.req.Header {
 		if name != "Cookie" && (slices.Contains(unjudged, name) || slices.Contains(a.h.caller.trusted, name) || a.identifies(name)) {
 			continue
@@ -115,6 +122,9 @@ func (a *arrival) trimHeader(head *body.Head, sieve *headerSieve, name, value st
 	switch {
 	case name == "Cookie":
 		return a.trimCookies(head, value)
+	case name == "Content-Type":
+		left, stays = sieve.pass(name, value, depthEncoded)
+		return left, stays, nil
 	case nameless(name):
 		left, stays, err = head.Text("", value)
 	default:
@@ -180,7 +190,7 @@ func (t *trimmed) apply(r *http.Request) {
 	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if original := originalQuery(r); original != nil && *original != t.original {
 		*original = t.original
-		if repl != nil { // it reads what nobody can change
+		if repl != nil { // by itself it reads what nobody can change
 			repl.Set("http.request.orig_uri", r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request).URL.RequestURI())
 		}
 	}

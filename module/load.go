@@ -125,6 +125,18 @@ func load(f *files) (*loaded, error) {
 	return l, nil
 }
 
+// strangers are who has keys of its own and is in no register. Documents may be chosen by route, so all of them count.
+func (l *loaded) strangers() []string {
+	if l.keys == nil {
+		return nil
+	}
+	return slices.DeleteFunc(l.keys.Recipients(), func(name string) bool {
+		return slices.ContainsFunc(l.documents, func(d *rules.Document) bool {
+			return slices.ContainsFunc(d.Recipients, func(r rules.Recipient) bool { return r.Name == name })
+		})
+	})
+}
+
 func collect(errs *rules.Errors, err error) bool {
 	more, ok := errors.AsType[rules.Errors](err)
 	*errs = append(*errs, more...)

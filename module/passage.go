@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -93,6 +94,8 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	if p.disclosure.Position == rules.Inbound {
 		kind.passes = p.h.passesUnread
 		kind.unread = !ok && kind.foreign && kind.passes(kind.mediaType)
+	} else if kind.boundary != "" {
+		kind.own = rand.Text() // the client's can say anything
 	}
 	if !ok && !kind.unread || p.holds(kind) {
 		return requestKind{}, &rules.Refusal{Reason: rules.MediaType, Detail: "the request's media type cannot be judged"}
@@ -108,16 +111,6 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	return kind, nil
 }
 
-// contentType is what the head says of the body's type. Our own backend may read parameters that we do not know.
-func (p *passage) contentType(kind requestKind) []string {
-	came := p.req.Header["Content-Type"]
-	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.UnknownFacts())}
-	if p.disclosure.Position == rules.Inbound && !sieve.holds(came[0], 0, true) {
-		return came
-	}
-	return kind.header()
-}
-
 // holds reports whether somebody wrote more than a media type into it.
 func (p *passage) holds(kind requestKind) bool {
 	sieve := headerSieve{scope: p.scope, table: p.judged.Table(p.judged.UnknownFacts())}
@@ -127,7 +120,7 @@ func (p *passage) holds(kind requestKind) bool {
 			digits++
 		}
 	}
-	return digits > 8 || sieve.holds(kind.mediaType, 0, false) || sieve.holds(kind.boundary, 0, false)
+	return digits > 8 || sieve.holds(kind.mediaType, 0, false) || kind.own == "" && sieve.holds(kind.boundary, 0, false)
 }
 
 // ready tells that the request is judged as far as it is held. A last look is at whether it may still leave: with a body

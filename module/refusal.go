@@ -99,6 +99,19 @@ func (m *message) badPath(w http.ResponseWriter) error {
 	return problem(w, m.id, http.StatusBadRequest, refusal.Detail, refusal)
 }
 
+// tooEarly refuses what was sent before the TLS handshake was complete: whoever recorded it can send it again, and each time
+// a recipient would get it. The client repeats it by itself (RFC 8470 section 5.2).
+func (m *message) tooEarly(w http.ResponseWriter) error {
+	refusal := &rules.Refusal{Reason: rules.Unavailable, Detail: "the request came before the TLS handshake was complete: send it again after it"}
+	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusTooEarly})
+	return problem(w, m.id, http.StatusTooEarly, refusal.Detail, refusal)
+}
+
+// isEarly reports whether a request was early data, to us (HTTP/3) or to who passed it on (RFC 8470 section 5.1).
+func isEarly(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0
+}
+
 // unauthorized answers a token that is invalid or expired, or that nobody could check now. Treating it as none would
 // hide the mistake behind a thinner answer.
 func (m *message) unauthorized(w http.ResponseWriter) error {

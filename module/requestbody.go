@@ -55,7 +55,9 @@ func (b *outgoing) open() (err error) {
 
 // dress makes the head of a request that of what is left of its body.
 func (b *outgoing) dress(out *http.Request) {
-	out.Header["Content-Type"] = b.p.contentType(b.kind)
+	if b.p.disclosure.Position == rules.Egress { // our own backend may read parameters that we do not know
+		out.Header["Content-Type"] = b.kind.header()
+	}
 	if !b.p.signed && !(b.done && b.decode == nil && b.body.Unchanged()) {
 		for _, name := range digests {
 			delete(out.Header, name)

@@ -1,6 +1,7 @@
 package minimize
 
 import (
+	"cmp"
 	"mime"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 type requestKind struct {
 	mediaType string
 	boundary  string                      // of a multipart body
+	own       string                      // that it gets instead; "": none
 	foreign   bool                        // of a type that no rewriter reads
 	unread    bool                        // it passes as it is, as the route says
 	signed    bool                        // by what stands outside of it
@@ -38,7 +40,7 @@ func kindOfRequest(header http.Header) (k requestKind, ok bool) {
 // header is the media type as it is sent: no parameter but what a reader needs.
 func (k requestKind) header() []string {
 	if k.mediaType == "multipart/form-data" {
-		return []string{mime.FormatMediaType(k.mediaType, map[string]string{"boundary": k.boundary})}
+		return []string{mime.FormatMediaType(k.mediaType, map[string]string{"boundary": cmp.Or(k.own, k.boundary)})}
 	}
 	return []string{k.mediaType}
 }
@@ -50,7 +52,11 @@ func (k requestKind) rewriter(j *rules.Judge, l body.Limits, sink body.Sink) (*b
 	case isJSON(k.mediaType):
 		return body.NewJSON(j, l, sink), nil
 	case k.mediaType == "multipart/form-data":
-		return body.NewMultipart(j, l, sink, k.boundary, k.passes)
+		w, err := body.NewMultipart(j, l, sink, k.boundary, k.passes)
+		if err == nil && k.own != "" {
+			w.SetBoundary(k.own)
+		}
+		return w, err
 	}
 	return body.NewForm(j, l, sink), nil
 }

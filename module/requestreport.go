@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/caddy-minimize/minimize/rules"
 )
 
 // would is what enforcing would have done with a request.
@@ -12,9 +14,10 @@ type would struct {
 	head   judgedHead // its report is the passage's
 	source io.ReadCloser
 
-	mu      sync.Mutex // the transport reads the body in its own time
-	shadows shadows
-	ended   bool
+	mu        sync.Mutex // the transport reads the body in its own time
+	shadows   shadows
+	elsewhere *rules.Refusal // of the address that the request went to
+	ended     bool
 }
 
 // watch has a copy of the request's body judged as it is read.
@@ -60,8 +63,11 @@ func (w *would) end() {
 	w.ended = true
 	addReport(&w.head.report, &w.p.report)
 	res := w.head.and(w.shadows.enforced.result())
-	if w.p.denied != nil {
+	switch {
+	case w.p.denied != nil:
 		res.outcome = outcomeUnauthorized
+	case res.refusal == nil && w.elsewhere != nil:
+		res.outcome, res.refusal = outcomeRefused, w.elsewhere
 	}
 	w.p.message.recordWould(res, w.p.beside.and(w.shadows.candidate.result()))
 	w.shadows.release()

@@ -37,6 +37,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
 			register:  map[string]*Recipient{},
+			zones:     map[string][]string{},
 			lifting:   map[string]bool{},
 			keys:      o.Keys,
 			scopes:    map[string]*Scope{},
@@ -46,6 +47,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 		},
 		names: map[string]Pos{},
 	}
+	c.compileZones()
 	c.compileHome()
 	c.compileCategories()
 	c.compileNames()
@@ -94,8 +96,8 @@ func (c *compiler) compileHome() {
 	var at *Document
 	for _, d := range c.documents {
 		switch {
-		case d.Home == "" || at != nil && inside(d.Home, c.home):
-		case at == nil || inside(c.home, d.Home):
+		case d.Home == "" || at != nil && c.Within(d.Home, c.home):
+		case at == nil || c.Within(c.home, d.Home):
 			at, c.home = d, d.Home
 		default:
 			c.errorf(d.Pos, "home contradicts the one in %s: one gateway's documents share one home", at.Pos.File)

@@ -268,10 +268,16 @@ func TestPseudonym(t *testing.T) {
 	if again := string(one.Append([]byte("x"), "a", "device.imei", []byte("490154203237518"))); !seen[again[1:]] {
 		t.Error("the same value must have the same token")
 	}
-	for id, key := range map[string]string{"": "0123456789abcdef", "a b": "0123456789abcdef", "short": "0123456789"} {
-		if _, err := NewKeyRing(map[string][]byte{id: []byte(key)}); err == nil {
+	for id, key := range map[string]string{
+		"": "0123456789abcdef", "a b": "0123456789abcdef", "short": "0123456789", "_2026": "0123456789abcdef", "ads_": "0123456789abcdef", "ads_a b": "0123456789abcdef",
+		"ads_short": "0123456789",
+	} {
+		if _, err := NewKeyRing(map[string][]byte{"k1": make([]byte, 16), id: []byte(key)}); err == nil {
 			t.Errorf("the key %q must be refused", id)
 		}
+	}
+	if _, err := NewKeyRing(map[string][]byte{"ads_2026": make([]byte, 16)}); err == nil {
+		t.Error("a key of one recipient is none for the others")
 	}
 }
 

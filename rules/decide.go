@@ -317,7 +317,13 @@ func (k *kind) paint(rule *kindRule, info *CategoryInfo) *paint {
 	if rule.Length == "hide" {
 		p.spec = p.spec.HideLength()
 	}
-	if p.audience = rule.audience; p.audience == "" {
+	switch {
+	case k.party != nil: // also where a limit of the reader's role speaks: two organisations share no token
+		p.audience = k.party.name
+		p.keys = p.keys.to(p.audience)
+	case rule.audience != "":
+		p.audience = rule.audience
+	default:
 		p.audience = Self
 	}
 	return p

@@ -62,7 +62,7 @@ func (j *Judge) about() string {
 func (r *Ruleset) kindKey(s *Scope, d *Disclosure, p *party) []byte {
 	key := make([]byte, 0, 128)
 	key = append(key, byte(d.Position), bit(s.undeclared), bit(s.broken), bit(d.Caller.ID != ""), bit(len(d.Caller.Guardian) > 0),
-		bit(p != nil), bit(d.sender() != ""), bit(inside(r.home, d.Caller.Country)), bit(s.retains()),
+		bit(p != nil), bit(d.sender() != ""), bit(r.Within(r.home, d.Caller.Country)), bit(s.retains()),
 		bit(d.People != nil), bit(slices.Contains(d.Objected, d.Purpose)))
 	key = binary.LittleEndian.AppendUint64(key, uint64(s.detectors))
 	for _, t := range r.tests {

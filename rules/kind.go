@@ -111,7 +111,7 @@ func newKind(s *Scope, d *Disclosure, p *party) *kind {
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
 		inbound: d.Position == Inbound,
 		egress:  d.Position == Egress,
-		abroad:  r.home != "" && !inside(r.home, d.Caller.Country) && p == nil && d.Position == Response,
+		abroad:  r.home != "" && !r.Within(r.home, d.Caller.Country) && p == nil && d.Position == Response,
 		party:   p,
 		people:  d.People != nil,
 		issues:  slices.Clone(d.Issues),
@@ -269,7 +269,11 @@ func (r *Ruleset) conditionOf(t Test) condition {
 	case whenMinor:
 		return condition{what: askMinor, want: t.Want}
 	case whenCountry:
-		return condition{what: askCountry, want: t.Want}
+		var want []string // a record names a country
+		for _, place := range t.Want {
+			want = append(want, r.countriesOf(place)...)
+		}
+		return condition{what: askCountry, want: want}
 	}
 	field := slices.IndexFunc(r.fields, func(s Selector) bool { return slices.Equal(s, t.Field) })
 	return condition{what: askField, field: field, want: t.Want}

@@ -41,14 +41,14 @@ func (l *linter) lintContract(r *Recipient) {
 }
 
 func (l *linter) lintTransfer(r *Recipient) {
-	abroad := l.home != "" && !inside(l.home, r.Country)
+	abroad := l.home != "" && !l.Within(l.home, r.Country)
 	switch t := r.Transfer; {
 	case abroad && r.Country == "":
 		l.report(r.Pos, lintTransfer, SeverityWarning, "recipient %s has no `country`, and unknown counts as abroad: nothing above open goes to it", r.Name)
 	case t == nil && abroad:
 		l.report(r.Pos, lintTransfer, SeverityWarning, "recipient %s is in %s, outside of %s, and has no `transfer`: nothing above open goes to it", r.Name, r.Country, l.home)
 	case t == nil:
-	case inForce(t.From, t.Until, l.now) && !t.valid(r.Country, l.now):
+	case inForce(t.From, t.Until, l.now) && !t.valid(l.countriesOf(r.Country), l.now):
 		l.report(t.Pos, lintTransfer, SeverityError, "the transfer to %s is incomplete: its mechanism %s needs an `assessment`", r.Name, t.Mechanism)
 	default:
 		l.lintPeriod(t.Pos, lintTransfer, "the transfer to "+r.Name, t.From, t.Until)

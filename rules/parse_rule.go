@@ -76,6 +76,9 @@ func (p *parser) ruleKeys(r *Rule) keys {
 	for a := Keep; a <= Block; a++ {
 		k[a.String()] = p.acts(r, a)
 	}
+	for _, name := range []string{"hash", "md5", "sha1", "sha256"} {
+		k[name] = p.misplaced(name, "whoever tries all numbers finds the one with a hash that has no key (WP29 opinion 05/2014); write `pseudonymize`")
+	}
 	return k
 }
 
@@ -151,10 +154,7 @@ func (p *parser) when(r *Rule) func(*yaml.Node) {
 				}
 			}
 			list(p, &t.Want, want)(value)
-			switch {
-			case t.Claim == whenCountry:
-				t.Want = withoutZones(t.Want)
-			case t.Claim == whenMinor && slices.Contains(t.Want, minorKnown):
+			if t.Claim == whenMinor && slices.Contains(t.Want, minorKnown) {
 				t.Want = []string{minorKnown, "true"}
 			}
 			r.When = append(r.When, t)
@@ -177,19 +177,6 @@ func (p *parser) conditions() map[string]func(*yaml.Node) string {
 		return truth(n)
 	}
 	return map[string]func(*yaml.Node) string{whenMinor: minor, whenDownload: truth, whenCountry: p.home}
-}
-
-// withoutZones writes the countries of a zone in its place, since a record names a country.
-func withoutZones(names []string) []string {
-	var out []string
-	for _, name := range names {
-		if members := zones[name]; members != nil {
-			out = append(out, members...)
-			continue
-		}
-		out = append(out, name)
-	}
-	return out
 }
 
 func (p *parser) unless(n *yaml.Node) *Unless {

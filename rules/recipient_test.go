@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -159,32 +160,60 @@ func TestCodesAreSentByName(t *testing.T) {
 	}
 }
 
-// TestPseudonymsPerRecipient: the token of one recipient says nothing to another one, and is the same whenever it is made.
+// TestPseudonymsPerRecipient: the token of one recipient says nothing to another one, and is the same whenever it is made. A
+// recipient with keys of its own has tokens of the greatest of them, and others when it is gone.
 func TestPseudonymsPerRecipient(t *testing.T) {
-	keys, err := NewKeyRing(map[string][]byte{"k1": []byte("0123456789abcdef0123456789abcdef")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := func(recipient string) string {
-		d, err := Parse("a.yaml", []byte(`minimize: 1
-purposes: [p]
+	token := func(d *Disclosure, names ...string) string {
+		files := map[string][]byte{}
+		for _, name := range names {
+			files[name] = []byte(name + " 0123456789abcdef")
+		}
+		keys, err := NewKeyRing(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Compile([]*Document{mustParse(t, "a.yaml", `purposes: [p]
+roles: [staff]
 recipients:
   one: {kind: third_party, contract: {from: 2026-01-01}}
-  two: {kind: third_party, contract: {from: 2026-01-01}}
-allow: [{id: ads, to: third_party, for: p, basis: contract, pseudonymize: [device]}]
-`))
+  two_b: {kind: third_party, contract: {from: 2026-01-01}}
+allow: [{id: ads, to: third_party, for: p, basis: contract, keep: [device]}]
+limit: [{id: tokens, to: [staff], pseudonymize: [device]}, {id: theirs, to: third_party, pseudonymize: [device]}]
+`)}, Options{Keys: keys})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Compile([]*Document{d}, Options{Keys: keys})
-		if err != nil {
-			t.Fatal(err)
-		}
-		j := r.Scope("POST", "/").Judge(&Disclosure{Position: Egress, Recipient: recipient, Purpose: "p", Time: modelNow})
+		d.Purpose, d.Time = "p", modelNow
+		j := r.Scope("POST", "/").Judge(d)
 		return string(j.Table(j.MessageFacts()).Decide(r.ID("device.imei")).Append(nil, []byte("490154203237518")))
 	}
-	if one, again, two := token("one"), token("one"), token("two"); one != again || one == two || one == "" {
-		t.Errorf("%s, %s and %s", one, again, two)
+	sent := func(recipient string) *Disclosure { return &Disclosure{Position: Egress, Recipient: recipient} }
+	read := func(organisation string) *Disclosure {
+		return &Disclosure{Caller: Caller{Roles: []string{"staff"}, Organisation: organisation}}
+	}
+	one := token(sent("one"), "k1")
+	for name, same := range map[string]string{
+		"again": token(sent("one"), "k1"), "read": token(read("one"), "k1"), "beside somebody else's": token(sent("one"), "k1", "two_b_k7", "one.k_k3"),
+	} {
+		if same != one || !strings.HasPrefix(one, "hm1_k1_") {
+			t.Errorf("%s: %s, not %s", name, same, one)
+		}
+	}
+	own := token(sent("one"), "k1", "one_k2", "one_k1")
+	if again := token(read("one"), "one_k2", "k9"); again != own || !strings.HasPrefix(own, "hm1_k2_") {
+		t.Errorf("its own key: %s and %s", own, again)
+	}
+	different := map[string]bool{one: true, own: true}
+	for _, other := range []string{
+		token(sent("two_b"), "k1"), token(sent("two_b"), "k1", "two_b_k2"), token(sent("one"), "k1", "one_k1"), token(sent("one"), "k2", "one_k3"),
+	} {
+		if different[other] {
+			t.Errorf("%s says something to another recipient, or after its key", other)
+		}
+		different[other] = true
+	}
+	if token(read("one"), "k1") == token(read("two_b"), "k1") {
+		t.Error("two organisations share the tokens of a role")
 	}
 }
 

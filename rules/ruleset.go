@@ -11,6 +11,7 @@ import (
 type Ruleset struct {
 	hash       string
 	home       string
+	zones      map[string][]string // the documents' own
 	categories []CategoryInfo
 	ids        map[Category]CategoryID
 	documents  []*Document // the base pack first, and behind a document its routes

@@ -142,9 +142,10 @@ func (p *Pending) isMinor(person *Person, now time.Time) answer {
 	}
 }
 
-// objectsNow reports whether the data subject objects with this very request.
+// objectsNow reports whether the data subject objects with this very request. What is sent on for somebody carries their
+// objection, whoever they are.
 func (j *Judge) objectsNow(p *Pending) bool {
-	return p.self && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose)
+	return (p.self || j.disclosure.Position == Egress) && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose)
 }
 
 // said returns when a data subject last said something of this purpose, to everybody or to this recipient; zero: never.

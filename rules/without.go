@@ -49,7 +49,7 @@ func (r *Ruleset) Without(e Entry) *Ruleset {
 	at := e.Pos
 	less := &Ruleset{
 		hash: r.hash, home: r.home, categories: r.categories, ids: r.ids, roles: r.roles, purposes: r.purposes,
-		register: maps.Clone(r.register), allow: slices.Clone(r.allow), limit: slices.Clone(r.limit),
+		zones: r.zones, register: maps.Clone(r.register), allow: slices.Clone(r.allow), limit: slices.Clone(r.limit),
 		tests: r.tests, fields: r.fields, most: r.most, lifting: r.lifting, keys: r.keys,
 		operations: r.operations, everywhere: r.everywhere,
 		scopes: map[string]*Scope{}, vocabularies: map[string]*vocabulary{}, kinds: map[string]*kind{},

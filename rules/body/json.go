@@ -47,6 +47,7 @@ type JSON struct {
 
 	parameters names // of forms and multipart bodies, as they are meant; zero until there is one
 	boundary   []byte
+	own        []byte                      // the boundary as it is written; nil: as it came
 	passes     func(mediaType string) bool // which files are not read
 
 	held    []byte // the window: input that was not given to the sink yet
@@ -225,5 +226,5 @@ func (w *JSON) forget() {
 	}
 	w.crowd.forget()
 	w.judge, w.people, w.sink, w.limits, w.run = nil, nil, nil, Limits{}, run{}
-	w.boundary, w.passes = nil, nil
+	w.boundary, w.own, w.passes = nil, nil, nil
 }
