@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPlatformExamples runs the examples of the platforms' packs as their first lines say.
@@ -75,6 +76,7 @@ func TestPlatformExamples(t *testing.T) {
 			if out, err := command.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
+			time.Sleep(1500 * time.Millisecond) // another process's change acts within a second
 			for _, c := range example.after {
 				c.check(t, sites)
 			}
