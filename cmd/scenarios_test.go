@@ -17,7 +17,6 @@ import (
 var elsewhere = map[string]string{
 	"B1-6.1/1": "a load error",
 
-	"C0-3/1":     "cookies towards a recipient: module TestEgressHead",
 	"C0-5.2.2/2": "a media type, with no JSON to judge: module TestR10MediaTypes",
 
 	"E4-5a/1": "a header",

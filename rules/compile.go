@@ -152,7 +152,7 @@ func (c *compiler) specOf(rule CategoryRule, declared map[Category]CategoryRule)
 // kindsOfRecipients may stand in `to` like a recipient's name.
 var kindsOfRecipients = []string{"own", "affiliate", "processor", "successor", "authority", "public", "contacts", "third_party"}
 
-var keywords = append([]string{Anonymous, Self, Guardian, Us, "any", "none"}, kindsOfRecipients...)
+var keywords = append([]string{Anonymous, Self, Guardian, Us, Any, "none"}, kindsOfRecipients...)
 
 func (c *compiler) compileNames() {
 	for _, d := range c.documents {

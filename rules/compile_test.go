@@ -58,6 +58,7 @@ fields:
   - {key: SCORE, is: none}
 allow:
   - {id: three, to: partner, for: ads, consent: explicit, mask: [loyalty], masks: {loyally: card}}
+  - {id: four, to: any, for: care, keep: [loyalty]}
 `)
 	_, err := Compile([]*Document{a, b}, Options{})
 	if err == nil {
@@ -83,6 +84,7 @@ allow:
 		"b.yaml:6:5: the key SCORE is none here and loyalty.score at a.yaml:7:5",
 		"b.yaml:8:5: category loyally is not known",
 		"b.yaml:8:35: rule three can never apply: recipient partner is not registered for ads",
+		"b.yaml:9:5: rule four: an allow names whom it is to; `any` is for limits",
 	}
 	for i := range max(len(have), len(want)) {
 		switch {

@@ -65,6 +65,9 @@ func (c *compiler) compileRule(r *Rule, limit bool) *compiledRule {
 	}
 	c.names[r.ID] = r.Pos
 	c.checkParties(r, "to", r.To)
+	if !limit && hasWord(r.To, Any) {
+		c.errorf(r.Pos, "rule %s: an allow names whom it is to; `any` is for limits", r.ID)
+	}
 	c.checkParties(r, "from", r.From)
 	c.checkPurposes(r.For)
 	c.checkReach(r, limit)
@@ -100,7 +103,7 @@ func (c *compiler) compileRule(r *Rule, limit bool) *compiledRule {
 
 func (c *compiler) checkParties(r *Rule, key string, words []Word) {
 	for _, w := range words {
-		if c.roles[w.Name] || c.register[w.Name] != nil || slices.Contains(keywords, w.Name) && w.Name != "any" && w.Name != "none" {
+		if c.roles[w.Name] || c.register[w.Name] != nil || slices.Contains(keywords, w.Name) && (w.Name != Any || key == "to") && w.Name != "none" {
 			continue
 		}
 		c.errorf(w.Pos, "rule %s: nobody is called %s in `%s`: declare it under `roles` or `recipients`%s", r.ID, w.Name, key, suggest(w.Name, c.parties()))

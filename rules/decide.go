@@ -11,7 +11,8 @@ const (
 	Anonymous = "anonymous" // a caller with no declared role
 	Self      = "self"      // a caller whose own data it is
 	Guardian  = "guardian"
-	Us        = "us" // we collect
+	Us        = "us"  // we collect
+	Any       = "any" // whoever reads or receives; in limits only
 )
 
 // Decision is the answer for one category.
@@ -143,10 +144,10 @@ func (k *kind) permit(id CategoryID, f Facts) Decision {
 
 // to answers whether the caller is one of those a rule is about.
 func (k *kind) to(rule *kindRule, f Facts) answer {
-	if rule.audience != "" {
+	a := no
+	if rule.audience != "" && !(rule.spares && k.readsOwn(f) == yes) {
 		return yes
 	}
-	a := no
 	if rule.self > 0 {
 		a = either(a, f.get(rule.self-1))
 	}

@@ -42,6 +42,7 @@ type kindRule struct {
 	*compiledRule
 	audience string // who of `to` the caller is, besides self and guardian; "" nobody
 	self     int    // 1 + row of conditions, where `to` names self; 0: it does not
+	spares   bool   // of a limit for readers whom nobody knows: who reads their own, or a ward's, is not one
 	guardian int
 	holds    answer // what `when` asks of the caller
 	record   []int  // rows of conditions that `when` asks of the record
@@ -200,7 +201,7 @@ func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 		return
 	}
 	if k.party != nil {
-		if slices.ContainsFunc(rule.To, func(w Word) bool { return k.party.entry != nil && k.party.is(w.Name) }) {
+		if hasWord(rule.To, Any) || slices.ContainsFunc(rule.To, func(w Word) bool { return k.party.entry != nil && k.party.is(w.Name) }) {
 			rule.audience = k.party.name
 		}
 		if !limit {
@@ -208,11 +209,15 @@ func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 		}
 	}
 	for _, role := range k.roles {
-		if rule.audience == "" && hasWord(rule.To, role) && (k.party == nil || role != Anonymous) {
+		if rule.audience == "" && (hasWord(rule.To, role) || hasWord(rule.To, Any)) && (k.party == nil || role != Anonymous) {
 			rule.audience = role
 		}
 	}
 	rule.self, rule.guardian = k.caller(d, hasWord(rule.To, Self), hasWord(rule.To, Guardian))
+	if limit && rule.audience == Anonymous && !hasWord(rule.To, Any) {
+		self, guardian := k.caller(d, true, true)
+		rule.spares = self > 0 || guardian > 0
+	}
 }
 
 // ask adds what a rule wants to know of the data subject.
@@ -347,7 +352,7 @@ func (k *kind) asksRecord(c CategoryID) bool {
 
 // asksRecord reports whether what a rule does can differ between records.
 func (r *kindRule) asksRecord(k *kind) bool {
-	return len(r.record) > 0 || r.audience == "" || r.inCase > 0 || r.accepted > 0 || r.over > 0 || r.level > LevelNone ||
+	return len(r.record) > 0 || r.audience == "" || r.spares || r.inCase > 0 || r.accepted > 0 || r.over > 0 || r.level > LevelNone ||
 		r.Unless != nil && r.Unless.Consent != "" || k.restricted > 0 && r.Basis != basisLaw ||
 		k.objected > 0 && r.Basis == basisLegitimate
 }

@@ -72,7 +72,7 @@ func (m *model) allowed(d *Disclosure, rec *modelRecord, c Category) Action {
 }
 
 func (m *model) limited(d *Disclosure, rec *modelRecord, rule Rule, c Category) bool {
-	if m.about(d, rec, rule) == "no" || len(rule.For) > 0 && !m.purpose(d, rule) || m.when(d, rec, rule) == "no" {
+	if m.about(d, rec, m.spared(d, rec, rule)) == "no" || len(rule.For) > 0 && !m.purpose(d, rule) || m.when(d, rec, rule) == "no" {
 		return false
 	}
 	if rule.Unless != nil {
@@ -252,6 +252,14 @@ func (m *model) about(d *Disclosure, rec *modelRecord, rule Rule) string {
 		}
 	}
 	return result
+}
+
+// spared is a limit as it holds for who reads their own record or a ward's: they are not anonymous.
+func (m *model) spared(d *Disclosure, rec *modelRecord, rule Rule) Rule {
+	if m.about(d, rec, Rule{To: []Word{{Name: "self"}, {Name: "guardian"}}}) == "yes" {
+		rule.To = slices.DeleteFunc(slices.Clone(rule.To), func(w Word) bool { return w.Name == "anonymous" })
+	}
+	return rule
 }
 
 func (m *model) own(d *Disclosure, rec *modelRecord) string {

@@ -369,8 +369,37 @@ func toward(rec *modelRecord, e *Recipient) *modelRecord {
 	return &alone
 }
 
-// TestAnonymousNoRecipient: a limit for readers whom nobody knows is none for calls to a recipient, nor for who reads for one.
-func TestAnonymousNoRecipient(t *testing.T) {
+// TestAny: a limit to anybody holds for whoever reads or receives, and not for what we collect.
+func TestAny(t *testing.T) {
+	r := mustCompile(t, `roles: [staff]
+purposes: [p, q]
+recipients: {r: {kind: third_party, contract: {from: 2026-01-01}}}
+allow: [{id: all, to: [r, staff, self, anonymous, us], for: [p, q], basis: contract, keep: [card.number]}]
+limit: [{id: cards, to: any, unless: {purpose: q}, mask: [card.number]}]
+`)
+	for _, c := range []struct {
+		d    Disclosure
+		want Action
+	}{
+		{Disclosure{Purpose: "p"}, Mask},
+		{Disclosure{Purpose: "p", Caller: Caller{ID: "s1", Roles: []string{"staff"}}}, Mask},
+		{Disclosure{Purpose: "p", Subject: "u1", Caller: Caller{ID: "u1"}}, Mask},
+		{Disclosure{Purpose: "p", Caller: Caller{Organisation: "r"}}, Mask},
+		{Disclosure{Purpose: "p", Position: Egress, Recipient: "r"}, Mask},
+		{Disclosure{Purpose: "p", Position: Inbound, Caller: Caller{ID: "u1"}}, Keep},
+		{Disclosure{Purpose: "q", Position: Egress, Recipient: "r"}, Keep},
+	} {
+		c.d.Time = modelNow
+		j := r.Scope("GET", "/").Judge(&c.d)
+		if got := j.Table(j.MessageFacts()).Decide(r.ID("card.number")); got.Action != c.want {
+			t.Errorf("%+v: %v (%s)", c.d, got.Action, got.Rule)
+		}
+	}
+}
+
+// TestAnonymous: a limit for readers whom nobody knows is none for calls to a recipient, nor for who reads for one, or reads
+// their own.
+func TestAnonymous(t *testing.T) {
 	r := mustCompile(t, `purposes: [p]
 recipients: {r: {kind: third_party, contract: {from: 2026-01-01}}}
 allow: [{id: all, to: [r, anonymous], for: p, basis: contract, keep: [contact.phone]}]
@@ -382,6 +411,10 @@ limit: [{id: pages, to: anonymous, block: [contact.phone]}]
 	}{
 		{Disclosure{Position: Egress, Recipient: "r"}, Keep},
 		{Disclosure{Caller: Caller{Organisation: "r"}}, Keep},
+		{Disclosure{Subject: "u1", Caller: Caller{ID: "u1"}}, Keep}, // without a role
+		{Disclosure{Subject: "u1", Caller: Caller{ID: "g1", Guardian: []string{"u1"}}}, Keep},
+		{Disclosure{Subject: "u2", Caller: Caller{ID: "u1"}}, Block},
+		{Disclosure{Caller: Caller{ID: "u1"}}, Block},
 		{Disclosure{}, Block},
 	} {
 		c.d.Purpose, c.d.Time = "p", modelNow

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPlatformExamples runs the examples of the platforms' packs as their first lines say.
@@ -18,6 +19,28 @@ func TestPlatformExamples(t *testing.T) {
 		before []exampleCall // the people are imported
 		after  []exampleCall
 	}{
+		{"codropshipping", []exampleCall{
+			{site: "8080", path: "/api/users/u1", user: "cs_agent", purpose: "after_sales", status: 200, has: []string{"Mate 60", "86053103*******"}, hasNot: []string{"张", "138"}},
+			{site: "8080", path: "/api/search", body: `{"kw":"tracking","device":{"model":"Mate 60","imei":"860531030123452","oaid":"1fe9a970-efbb-29e0-0bdd-f5dbbf751ab5"}}`, status: 200, has: []string{"tracking", "Mate 60", "00000000-0000"}, hasNot: []string{"imei", "1fe9a970"}},
+			{site: "8081", path: "/ads/bid", subject: "u1", body: `{"oaid":"1fe9a970-efbb-29e0-0bdd-f5dbbf751ab5","tags":["cargo"],"ip":"114.80.166.240","phone":"13800138000"}`, status: 200, has: []string{"00000000-0000", "114.80.166.0"}, hasNot: []string{"hm1_", "cargo", "phone"}},
+			{site: "8081", path: "/ga-us/collect", subject: "u1", body: `{"userId":"u1","ip":"114.80.166.240"}`, status: 451, has: []string{`"country"`}, hasNot: []string{"114.80"}},
+			{site: "8082", path: "/api/users/u1", user: "cs_agent", purpose: "after_sales", status: 451, has: []string{`"country"`}, hasNot: []string{"Mate 60"}},
+		}, []exampleCall{
+			{site: "8080", path: "/api/users/u1", user: "cs_agent", purpose: "after_sales", status: 200, has: []string{"张*", "138****8000", "86053103*******"}, hasNot: []string{"张伟", "1fe9a970"}},
+			{site: "8080", path: "/api/users/u2", user: "cs_agent", purpose: "after_sales", status: 200, has: []string{"P60"}, hasNot: []string{"李", "139"}},
+			{site: "8081", path: "/ads/bid", subject: "u1", body: `{"oaid":"1fe9a970-efbb-29e0-0bdd-f5dbbf751ab5","tags":["cargo"],"ip":"114.80.166.240","phone":"13800138000"}`, status: 200, has: []string{"hm1_", "cargo", "114.80.166.0"}, hasNot: []string{"1fe9a970", "phone"}},
+			{site: "8081", path: "/ads/bid", subject: "u2", body: `{"oaid":"1fe9a970-efbb-29e0-0bdd-f5dbbf751ab5","tags":["cargo"]}`, status: 200, has: []string{"00000000-0000"}, hasNot: []string{"hm1_", "cargo"}},
+		}},
+		{"kangaroo-mall", []exampleCall{
+			{site: "8080", path: "/api/users/u1", user: "cs_agent", purpose: "after_sales", status: 200, has: []string{"K1"}, hasNot: []string{"伟", "138", "f-1"}},
+		}, []exampleCall{
+			{site: "8081", path: "/pay/calls", body: `{"orderNo":"K20221","amount":"21.42","consignee":"张伟","mobile":"13800138000","imei":"860531030123452"}`, status: 200, has: []string{"K20221", "21.42"}, hasNot: []string{"张", "138", "8605"}},
+			{site: "8080", path: "/api/risk", user: "u1", purpose: "anti_fraud", body: `{"serialNo":"SN88","faceImage":"/9j/4AAQ","gps":{"lat":31.19,"lng":121.43},"battery":81}`, status: 200, has: []string{"SN88", "81"}, hasNot: []string{"4AAQ", "31."}},
+			{site: "8080", path: "/api/users/u1", user: "cs_agent", purpose: "after_sales", status: 200, has: []string{"伟哥", "138****8000", "K1"}, hasNot: []string{"8605", "f-1"}},
+			{site: "8080", path: "/api/users/u2", user: "cs_agent", purpose: "after_sales", status: 200, has: []string{"K2"}, hasNot: []string{"娜", "139"}},
+			{site: "8082", path: "/api/users/u2", user: "affiliate-b", purpose: "service", status: 200, has: []string{"hm1_", "s2"}, hasNot: []string{"娜", "139", "K2"}},
+			{site: "8082", path: "/api/users/u2", user: "affiliate-b", purpose: "analytics", status: 403, has: []string{`"agreement"`}, hasNot: []string{"s2"}},
+		}},
 		{"bags", []exampleCall{
 			{site: "8080", path: "/api/orders/B-1001", user: "order_ops", purpose: "orders", status: 200, has: []string{"Anna Weber", "Hauptstr. 5", "************1111", "+49 170***4567"}, hasNot: []string{"123", "anna.weber"}},
 			{site: "8080", path: "/api/campaigns/7/orders", user: "marketing", purpose: "direct_marketing", status: 200, has: []string{"A***", "************1111"}, hasNot: []string{"Anna", "anna.weber"}},
@@ -53,6 +76,7 @@ func TestPlatformExamples(t *testing.T) {
 			if out, err := command.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
+			time.Sleep(1500 * time.Millisecond) // another process's change acts within a second
 			for _, c := range example.after {
 				c.check(t, sites)
 			}
