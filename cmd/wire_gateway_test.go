@@ -229,7 +229,7 @@ func (w *ward) start(t *testing.T) string {
 		t.Fatalf("adapting: %v\n%s", err, text.String())
 	}
 	if err := caddy.Load(config, true); err != nil {
-		t.Fatalf("starting: %v\n%s", err, text.String())
+		t.Fatalf("starting: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := caddy.Stop(); err != nil {
