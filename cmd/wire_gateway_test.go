@@ -189,7 +189,6 @@ func (w *ward) takes(c *crossing) bool {
 }
 
 func (w *ward) add(c *crossing) {
-	c.host = fmt.Sprintf("f%d.test", len(w.crossings))
 	w.crossings = append(w.crossings, c)
 	w.alone = w.alone || c.Seen > 0
 	if c.known == nil {
@@ -202,7 +201,7 @@ func (w *ward) add(c *crossing) {
 	maps.Copy(w.people.cases, c.known.cases)
 }
 
-// start runs a gateway with a site for each crossing, and returns its address.
+// start runs a gateway with the sites that the crossings need, and returns its address.
 func (w *ward) start(t *testing.T) string {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
@@ -219,10 +218,15 @@ func (w *ward) start(t *testing.T) string {
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "{\nadmin off\npersist_config off\nauto_https off\ngrace_period 1s\nlog default {\noutput discard\n}\nminimize {\nrules rules/*.yaml\nkeys keys\n%s\n}\n}\n", store)
+	hosts := map[string]string{} // by what is in the site
 	for _, c := range w.crossings {
-		if c.Direction == "egress" || c.Recipient != "" || inboundIsKnown() {
-			fmt.Fprintf(&text, "http://%s:%s {\nbind 127.0.0.1\n%s}\n", c.host, address[strings.LastIndexByte(address, ':')+1:], w.site(c))
+		site := w.site(c)
+		if c.host = hosts[site]; c.host != "" {
+			continue
 		}
+		c.host = fmt.Sprintf("s%d.test", len(hosts))
+		hosts[site] = c.host
+		fmt.Fprintf(&text, "http://%s:%s {\nbind 127.0.0.1\n%s}\n", c.host, address[strings.LastIndexByte(address, ':')+1:], site)
 	}
 	config, err := adapt(filepath.Join(w.dir, "Caddyfile"), text.String())
 	if err != nil {
@@ -252,7 +256,11 @@ func (w *ward) site(c *crossing) string {
 		if c.Subject != "" {
 			options += "subject {claim.subject}\n"
 		}
-		return "minimize {\ninbound\n" + options + "}\nreverse_proxy " + w.recorder.plain + "\n"
+		inbound := ""
+		if inboundIsKnown() {
+			inbound = "inbound\n"
+		}
+		return "minimize {\n" + inbound + options + "}\nreverse_proxy " + w.recorder.plain + "\n"
 	}
 	if c.Subject != "" {
 		options += "subject {header.X-Subject}\n"
