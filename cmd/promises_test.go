@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,6 +47,9 @@ func TestPromises(t *testing.T) {
 			addProof(proofs, f.Name)
 		}
 	}
+	for _, of := range proofs {
+		slices.SortStableFunc(of, byNumber)
+	}
 	table, errs := promiseTable(platforms, proofs, testNames(t))
 	for _, err := range errs {
 		t.Error(err)
@@ -89,6 +93,9 @@ func addProof(proofs map[string][]string, fixture string) {
 		proofs[m[1]] = append(proofs[m[1]], m[2])
 	}
 }
+
+// byNumber puts the sample's scenarios first.
+func byNumber(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
 
 // testNames are the tests of the whole repository.
 func testNames(t *testing.T) map[string]bool {
