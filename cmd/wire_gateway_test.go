@@ -204,8 +204,6 @@ func (w *ward) add(c *crossing) {
 // start runs a gateway with the sites that the crossings need, and returns its address.
 func (w *ward) start(t *testing.T) string {
 	t.Helper()
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	caddy.DefaultStorage.Path = caddy.AppDataDir()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +215,7 @@ func (w *ward) start(t *testing.T) string {
 		store = "consent sqlite " + w.fill(t)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "{\nadmin off\npersist_config off\nauto_https off\ngrace_period 1s\nlog default {\noutput discard\n}\nminimize {\nrules rules/*.yaml\nkeys keys\n%s\n}\n}\n", store)
+	fmt.Fprintf(&text, "{\nadmin off\npersist_config off\nstorage file_system %s/caddy\nauto_https off\ngrace_period 1s\nlog default {\noutput discard\n}\nminimize {\nrules rules/*.yaml\nkeys keys\n%s\n}\n}\n", w.dir, store)
 	hosts := map[string]string{} // by what is in the site
 	for _, c := range w.crossings {
 		site := w.site(c)
