@@ -1,5 +1,5 @@
-// Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize
-// consent`, `caddy minimize demo`.
+// Package cmd holds the commands that the gateway adds to Caddy: `caddy minimize test`, `caddy minimize demo` and the others of
+// `caddy minimize --help`.
 package cmd
 
 import (
@@ -11,7 +11,9 @@ import (
 )
 
 // commands are registered below `caddy minimize`, in the order of its help.
-var commands = []func() *cobra.Command{testCommand, consentCommand, demoCommand}
+var commands = []func() *cobra.Command{
+	initCommand, testCommand, explainCommand, matrixCommand, lintCommand, scanCommand, coverageCommand, consentCommand, auditCommand, demoCommand,
+}
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
@@ -94,18 +92,9 @@ func splitStore(store string) (kind, dsn string, err error) {
 
 // configStore takes the store out of a gateway's configuration.
 func configStore(file string) (kind, dsn string, err error) {
-	// Caddy resolves a Caddyfile's paths against the name that it is given.
-	if file, err = filepath.Abs(file); err != nil {
-		return "", "", fmt.Errorf("reading the configuration: %w", err)
-	}
-	config, err := os.ReadFile(file)
+	config, err := readConfig(file)
 	if err != nil {
-		return "", "", fmt.Errorf("reading the configuration: %w", err)
-	}
-	if filepath.Ext(file) != ".json" {
-		if config, _, err = caddyconfig.GetAdapter("caddyfile").Adapt(config, map[string]any{"filename": file}); err != nil {
-			return "", "", fmt.Errorf("reading the configuration: %w", err)
-		}
+		return "", "", err
 	}
 	consent := gjson.GetBytes(config, "apps.minimize.consent")
 	kind = consent.Get("store").Str

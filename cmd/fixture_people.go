@@ -51,15 +51,20 @@ type day struct {
 
 // UnmarshalYAML reads the two forms that rule documents have, too.
 func (d *day) UnmarshalYAML(n *yaml.Node) (err error) {
+	*d, err = parseDay(n.Value)
+	return err
+}
+
+func parseDay(text string) (d day, err error) {
 	d.whole = true
-	if d.Time, err = time.Parse(time.DateOnly, n.Value); err == nil {
-		return nil
+	if d.Time, err = time.Parse(time.DateOnly, text); err == nil {
+		return d, nil
 	}
 	d.whole = false
-	if d.Time, err = time.Parse(time.RFC3339, n.Value); err == nil {
-		return nil
+	if d.Time, err = time.Parse(time.RFC3339, text); err == nil {
+		return d, nil
 	}
-	return errors.New("want a day such as 2026-11-22, or a time with a zone")
+	return d, errors.New("want a day such as 2026-11-22, or a time with a zone")
 }
 
 // end is when something is over: a day counts whole.

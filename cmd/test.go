@@ -126,7 +126,7 @@ func runTests(out, errs io.Writer, command string, paths []string, o testOptions
 		p := newPainter(out)
 		p.results(results, o.verbose || len(suites) == 1)
 		if o.coverage {
-			p.coverage(covered)
+			p.touched(covered)
 		}
 		p.sum(results, command, paths)
 	}

@@ -75,8 +75,8 @@ func byFile(entries []rules.Entry, touched map[rules.Pos]bool) []*fileCoverage {
 	return files
 }
 
-// coverage prints what no fixture touches.
-func (p *painter) coverage(files []*fileCoverage) {
+// touched prints what no fixture touches.
+func (p *painter) touched(files []*fileCoverage) {
 	entries, touched := 0, 0
 	for _, c := range files {
 		entries, touched = entries+c.Entries, touched+c.Touched

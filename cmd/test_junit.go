@@ -76,10 +76,3 @@ func (d *difference) place() string {
 	}
 	return d.At
 }
-
-func orNothing(value string) string {
-	if value == "" {
-		return "nothing"
-	}
-	return value
-}

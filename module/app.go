@@ -39,8 +39,14 @@ type App struct {
 	Rules []string `json:"rules,omitempty"`
 
 	// Keys is a directory of keys for pseudonyms: a file is a key of at least 16 random bytes, its name the key id. New
-	// pseudonyms use the greatest id. Without it a rule that pseudonymizes is an error.
+	// pseudonyms use the greatest id. A file named RECIPIENT_ID is a key for this recipient alone, and goes before the others.
+	// Without keys a rule that pseudonymizes is an error.
 	Keys string `json:"keys,omitempty"`
+
+	// GeoIP is a database in the MaxMind format that tells in which country an address is. Where there is one, a recipient
+	// gets nothing at an address outside of the country that it is registered in, and a caller who claims another country
+	// than its address is in counts as abroad. Default: the register's and the caller's word count.
+	GeoIP string `json:"geoip,omitempty"`
 
 	// Consent is the store of consents and cases. Without it nobody has given any consent.
 	Consent *Consent `json:"consent,omitempty"`
@@ -61,6 +67,7 @@ type App struct {
 	metrics  *metrics
 	audit    *audit
 	events   *caddyevents.App
+	geo      *geoIP // nil: no database is configured
 	budget   *body.Budget
 	consents *consents // nil: no store is configured
 	current  atomic.Pointer[snapshot]
@@ -141,12 +148,18 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.resolvePaths(); err != nil {
 		return err
 	}
+	if a.geo, err = openGeoIP(a.GeoIP); err != nil {
+		return err
+	}
 	files, err := readFiles(a.Rules, a.Keys)
 	if err != nil {
 		return err
 	}
 	if a.loaded, err = load(files); err != nil {
 		return err
+	}
+	if names := a.loaded.strangers(); len(names) > 0 { // a slip in the name, and what is destroyed later would be no key of theirs
+		return fmt.Errorf("the key directory has a key for %q alone, whom no rule document registers: rename the file or remove it", names[0])
 	}
 	a.files.seen, a.files.taken = files.hash, files.hash
 	a.current.Store(new(snapshot))
@@ -163,11 +176,13 @@ func (a *App) resolvePaths() error {
 		}
 		a.Rules[i] = resolved
 	}
-	resolved, err := repl.ReplaceOrErr(a.Keys, true, true)
-	if err != nil {
-		return fmt.Errorf("resolving the key directory %q: %w", a.Keys, err)
+	for what, path := range map[string]*string{"the key directory": &a.Keys, "the database of countries": &a.GeoIP} {
+		resolved, err := repl.ReplaceOrErr(*path, true, true)
+		if err != nil {
+			return fmt.Errorf("resolving %s %q: %w", what, *path, err)
+		}
+		*path = resolved
 	}
-	a.Keys = resolved
 	return nil
 }
 

@@ -1,14 +1,17 @@
 package minimize
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -23,10 +26,28 @@ type audit struct {
 // auditWriters are the open writers by their keys: across a reload of the configuration old and new app share one file.
 var auditWriters = caddy.NewUsagePool()
 
-type auditWriter struct{ io.WriteCloser }
+type auditWriter struct {
+	*auditlog.Chain
+	io.Closer
+}
 
 // Destruct closes the writer when no app uses it anymore.
 func (w auditWriter) Destruct() error { return w.Close() }
+
+// openWriter opens the writer. The log goes on where its file ends; what goes to another place starts with the first entry.
+func (l *audit) openWriter() (caddy.Destructor, error) {
+	w, err := l.opener.OpenWriter()
+	if err != nil {
+		return nil, err
+	}
+	chain := auditlog.NewChain(w, auditlog.Head{})
+	if file, ok := l.opener.(*logging.FileWriter); ok {
+		if chain, err = auditlog.Continue(w, file.Filename); err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
+	}
+	return auditWriter{chain, w}, nil
+}
 
 func (a *App) provisionAudit(ctx caddy.Context) (*audit, error) {
 	log := &audit{metrics: a.metrics, logger: a.logger}
@@ -45,10 +66,7 @@ func (l *audit) open() error {
 	if l.opener == nil {
 		return nil
 	}
-	w, _, err := auditWriters.LoadOrNew(l.opener.WriterKey(), func() (caddy.Destructor, error) {
-		w, err := l.opener.OpenWriter()
-		return auditWriter{w}, err
-	})
+	w, _, err := auditWriters.LoadOrNew(l.opener.WriterKey(), l.openWriter)
 	if err != nil {
 		return fmt.Errorf("opening the audit log %s: %w", l.opener, err)
 	}
@@ -56,7 +74,7 @@ func (l *audit) open() error {
 		TimeKey:    "time",
 		EncodeTime: zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
 	})
-	l.core = zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w.(io.Writer))), zapcore.InfoLevel)
+	l.core = zapcore.NewCore(encoder, zapcore.AddSync(w.(io.Writer)), zapcore.InfoLevel)
 	return nil
 }
 
@@ -88,6 +106,9 @@ func (l *audit) write(m *message, res, candidate *result) {
 	}
 	if m.disclosure.Recipient != "" {
 		fields = append(fields, zap.String("recipient", m.disclosure.Recipient), zap.String("recipient_country", m.recipientCountry()))
+	}
+	if m.contradicted {
+		fields = append(fields, zap.Bool("contradicted", true))
 	}
 	if candidate != nil {
 		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))

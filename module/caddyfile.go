@@ -45,6 +45,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	minimize {
 //	    rules       <files...>
 //	    keys        <directory>
+//	    geoip       <file>
 //	    consent     sqlite <file>|postgres <dsn> {
 //	        stale   <duration>
 //	        cache   <data subjects>
@@ -76,13 +77,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				}
 			}
 		},
-		"keys": func() (err error) {
-			if err := oneArg(d, &a.Keys); err != nil {
-				return err
-			}
-			a.Keys, err = absolute(d, a.Keys)
-			return err
-		},
+		"keys":        func() error { return pathArg(d, &a.Keys) },
+		"geoip":       func() error { return pathArg(d, &a.GeoIP) },
 		"consent":     func() error { return a.parseConsent(d) },
 		"audit":       func() error { return a.parseAudit(d) },
 		"hold_memory": func() error { return sizeArg(d, &a.HoldMemory) },
@@ -133,6 +129,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	        trust        <networks...>
 //	    }
 //	    documents        <names...>
+//	    inbound
 //	    issues           auth.token
 //	    mode             enforce|report
 //	    hold             <size>|all
@@ -151,6 +148,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return eachOption(d, []string{"opaque"}, map[string]func() error{
 		"caller":    func() error { return callerBlock(d, &h.Caller) },
 		"documents": func() error { return someArgs(d, &h.Documents) },
+		"inbound":   func() error { return noArg(d, &h.Inbound) },
 		"issues":    func() error { return someArgs(d, &h.Issues) },
 		"mode":      func() error { return oneArg(d, &h.Mode) },
 		"hold":      func() error { return holdArg(d, &h.Hold, &h.HoldAll) },
@@ -293,6 +291,15 @@ func oneArg(d *caddyfile.Dispenser, to *string) error {
 		return d.ArgErr()
 	}
 	return nil
+}
+
+// pathArg reads a path, relative to the Caddyfile.
+func pathArg(d *caddyfile.Dispenser, to *string) (err error) {
+	if err := oneArg(d, to); err != nil {
+		return err
+	}
+	*to, err = absolute(d, *to)
+	return err
 }
 
 func someArgs(d *caddyfile.Dispenser, to *[]string) error {

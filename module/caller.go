@@ -51,7 +51,8 @@ type Caller struct {
 	// Claims are further claims by name, for rules that ask with `when`. A token's claims are there by themselves.
 	Claims map[string]string `json:"claims,omitempty"`
 
-	// Trust are the networks of the peers whose request headers count. From others the headers named here are deleted.
+	// Trust are the networks of the peers whose request headers count. From others the headers named here are deleted. Where
+	// a database of countries is configured, their X-Forwarded-For says where a caller is.
 	Trust []string `json:"trust,omitempty"`
 }
 
@@ -101,7 +102,7 @@ func (c *Caller) provision(app *App, logger *zap.Logger) (*caller, error) {
 	if err := p.parseAll(c); err != nil {
 		return nil, err
 	}
-	return p, p.check(c)
+	return p, p.check(c, app.geo)
 }
 
 func (p *caller) parseAll(c *Caller) (err error) {
@@ -141,13 +142,13 @@ func (p *caller) parseAll(c *Caller) (err error) {
 }
 
 // check reports what the fields say together that cannot be meant.
-func (p *caller) check(c *Caller) error {
+func (p *caller) check(c *Caller, geo *geoIP) error {
 	switch {
 	case p.why != nil && p.why.constant() && len(c.Purposes) > 0:
 		return errors.New("a constant purpose leaves nothing to choose: leave `of` out")
 	case p.country != nil && p.country.constant() && !rules.IsCountry(c.Country):
 		return fmt.Errorf("country %q is no code of ISO 3166-1; write two capitals, such as CN or GB", c.Country)
-	case len(c.Trust) > 0 && len(p.trusted) == 0:
+	case len(c.Trust) > 0 && len(p.trusted) == 0 && geo == nil:
 		return errors.New("trust: no field of the caller is a request header")
 	}
 	return nil
@@ -197,7 +198,11 @@ func (p *caller) trusts(remote string) bool {
 		return false
 	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && slices.ContainsFunc(p.trust, func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
+	return err == nil && p.trustsAddress(addr)
+}
+
+func (p *caller) trustsAddress(addr netip.Addr) bool {
+	return slices.ContainsFunc(p.trust, func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
 }
 
 // resolve says what an identity is to the rules.

@@ -69,16 +69,12 @@ type decoder struct {
 
 // newDecoder returns the decoder of a Content-Encoding, nil where there is none. out gets what it decodes.
 func newDecoder(encodings []string, out func([]byte) error) (*decoder, error) {
-	if len(encodings) == 0 {
+	if !isEncoded(encodings) {
 		return nil, nil
 	}
-	name := strings.ToLower(strings.TrimSpace(encodings[0]))
-	if len(encodings) == 1 && name == "identity" {
-		return nil, nil
-	}
-	open := decoders[name]
+	open := decoders[codingOf(encodings)]
 	if len(encodings) > 1 || open == nil {
-		return nil, &rules.Refusal{Reason: rules.Unreadable, Detail: "the answer's content encoding cannot be read"}
+		return nil, &rules.Refusal{Reason: rules.Unreadable, Detail: "the content encoding cannot be read"}
 	}
 	d := new(decoder)
 	d.next, d.stop = iter.Pull(func(yield func(struct{}) bool) {
@@ -86,6 +82,14 @@ func newDecoder(encodings []string, out func([]byte) error) (*decoder, error) {
 		d.err = d.run(open, out)
 	})
 	return d, nil
+}
+
+// codingOf is the only coding of a Content-Encoding.
+func codingOf(encodings []string) string { return strings.ToLower(strings.TrimSpace(encodings[0])) }
+
+// isEncoded reports whether a Content-Encoding says that there is something to decode.
+func isEncoded(encodings []string) bool {
+	return len(encodings) > 1 || len(encodings) == 1 && codingOf(encodings) != "identity"
 }
 
 func (d *decoder) run(open func(*decoder) (io.Reader, error), out func([]byte) error) error {
@@ -101,7 +105,7 @@ func (d *decoder) run(open func(*decoder) (io.Reader, error), out func([]byte) e
 		n, err := r.Read(buf)
 		d.plain += int64(n)
 		if d.plain > ratioAfter && d.plain > maxRatio*d.raw {
-			return &rules.Refusal{Reason: rules.Unreadable, Detail: "the answer is compressed beyond all reason"}
+			return &rules.Refusal{Reason: rules.Unreadable, Detail: "the body is compressed beyond all reason"}
 		}
 		if n > 0 {
 			if err := out(buf[:n]); err != nil {
@@ -118,7 +122,7 @@ func (d *decoder) run(open func(*decoder) (io.Reader, error), out func([]byte) e
 }
 
 func badCoding() error {
-	return &rules.Refusal{Reason: rules.Unreadable, Detail: "the answer is not what its content encoding says"}
+	return &rules.Refusal{Reason: rules.Unreadable, Detail: "the body is not what its content encoding says"}
 }
 
 // Read gives the decompressing reader what was pushed.

@@ -155,29 +155,48 @@ func (t *Egress) RoundTrip(req *http.Request) (*http.Response, error) {
 	if made := p.admit(); made != nil {
 		return made, nil
 	}
+	for attempt := 1; ; attempt++ {
+		res, err := p.send()
+		if err == nil {
+			return res, nil
+		}
+		if !errors.Is(err, errChanged) || attempt == maxAttempts || !p.renew() {
+			return p.failed(err)
+		}
+	}
+}
+
+// maxAttempts is how often a request is judged and sent again because something was said anew of the people in it.
+const maxAttempts = 4
+
+// send judges the request and sends what may leave. Its error is a refusal, or the transport's.
+func (p *parcel) send() (*http.Response, error) {
 	// What reverse_proxy wants to hear of the connection stays behind: it would hand 1xx answers on as they come.
 	ctx, cancel := context.WithCancel(context.Background())
-	stop := context.AfterFunc(req.Context(), cancel)
+	stop := context.AfterFunc(p.req.Context(), cancel)
 	release := func() { stop(); cancel() }
 	out, refusal := p.judgeHead(ctx)
 	if refusal == nil {
 		refusal = p.judgeBody(out)
 	}
+	p.came.kept = p.kept
 	if refusal != nil {
 		release()
 		p.close()
-		return p.refused(refusal), nil
+		return nil, refusal
 	}
 	if out.Body == nil {
 		p.sum("")
-		out = out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.watch}))
 	}
-	p.flows = out.ContentLength < 0
-	res, err := t.HTTP.Transport.RoundTrip(out)
+	out = out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.watch}))
+	res, err := p.t.HTTP.Transport.RoundTrip(out)
 	if err != nil {
 		release()
 		p.close()
-		return p.failed(err)
+		if refusal := p.cutOff(); refusal != nil {
+			return nil, refusal
+		}
+		return nil, err
 	}
 	return p.answer(res, release), nil
 }

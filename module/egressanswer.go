@@ -6,9 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -77,11 +75,14 @@ func (p *parcel) answer(res *http.Response, release func()) *http.Response {
 		a.abandon()
 		return p.refused(refusal)
 	}
-	if !p.staysHome(res) {
-		a.writer.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the recipient redirects to a host that is not registered"})
+	if p.redirectsAway(res) {
+		a.writer.refuse(leadsAway)
 		a.writer.status = res.StatusCode
-		a.end()
-	} else if a.writer.WriteHeader(res.StatusCode); a.writer.refusal != nil {
+	} else {
+		p.relocate(res)
+		a.writer.WriteHeader(res.StatusCode)
+	}
+	if a.writer.refusal != nil {
 		a.end()
 	} else {
 		a.pump(func() bool { return a.made.status != 0 })
@@ -107,34 +108,6 @@ func (p *parcel) collected() *message {
 		d.People = m.people
 	}
 	return &m
-}
-
-// cutOff returns why the request was cut off; nil: it was not, so far.
-func (p *parcel) cutOff() *rules.Refusal {
-	if p.body == nil {
-		return nil
-	}
-	refusal, _ := errors.AsType[*rules.Refusal](p.body.failure())
-	return refusal
-}
-
-// staysHome reports whether a redirect leads to where the recipient is registered, or to a path.
-func (p *parcel) staysHome(res *http.Response) bool {
-	if res.StatusCode < 300 || res.StatusCode > 399 {
-		return true
-	}
-	for _, location := range res.Header["Location"] {
-		to, err := url.Parse(location)
-		if err != nil || strings.Contains(location, `\`) { // browsers read it as a slash: url.spec.whatwg.org, 4.4
-			return false
-		}
-		to = (&url.URL{Scheme: p.origin.scheme, Host: p.origin.dial, Path: "/"}).ResolveReference(to)
-		o := originOf(p.entry, dialOf(to.Scheme, to.Host))
-		if o == nil || o.scheme != to.Scheme || to.User != nil {
-			return false
-		}
-	}
-	return true
 }
 
 // pump reads the recipient's answer until enough of it is judged, or it is at its end.

@@ -64,15 +64,18 @@ type guardedConn struct {
 // watch has a request without a body asked once more about its people when it is written: a body is asked as it is read.
 // Requests share a connection of HTTP/2, where the last look is the one before the connection is sought.
 func (p *parcel) watch(got httptrace.GotConnInfo) {
-	conn := got.Conn
-	if secure, ok := conn.(*tls.Conn); ok {
-		if conn = secure.NetConn(); secure.ConnectionState().NegotiatedProtocol == "h2" {
-			return
-		}
-	}
-	if guarded, ok := conn.(*guardedConn); ok {
+	if guarded, shared := guardOf(got.Conn); guarded != nil && !shared {
 		guarded.first.Store(p)
 	}
+}
+
+// guardOf is the guarded connection under one that requests are written to, and whether they share it.
+func guardOf(conn net.Conn) (guarded *guardedConn, shared bool) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn, shared = secure.NetConn(), secure.ConnectionState().NegotiatedProtocol == "h2"
+	}
+	guarded, _ = conn.(*guardedConn)
+	return guarded, shared
 }
 
 // Write sends bytes if that is allowed now.
@@ -88,11 +91,20 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 
 // refused returns why nothing may be sent here, an error only where it is one.
 func (c *guardedConn) refused() error {
-	t := c.t
-	if t.h.route.report {
+	if c.t.h.route.report {
 		return nil
 	}
-	entry := t.h.app.rules(t.h.route).enforced.Recipient(t.Recipient)
+	if refusal := c.lacks(); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+// lacks is what is wrong with sending here now.
+func (c *guardedConn) lacks() *rules.Refusal {
+	t := c.t
+	set := t.h.app.rules(t.h.route).enforced
+	entry := set.Recipient(t.Recipient)
 	if lacks := entry.Lacks(t.now()); lacks != rules.Permitted {
 		return &rules.Refusal{Reason: lacks, Detail: lacking}
 	}
@@ -101,8 +113,11 @@ func (c *guardedConn) refused() error {
 	}
 	host, _, _ := net.SplitHostPort(c.dial)
 	remote, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok || !leadsOut(host, remote.AddrPort().Addr()) {
+	switch {
+	case !ok || !leadsOut(host, remote.AddrPort().Addr()):
 		return &rules.Refusal{Reason: rules.RecipientUnknown, Detail: "the recipient's name leads to an address inside, which is not registered"}
+	case t.h.app.geo.misplaced(set, entry.Country, remote.AddrPort().Addr()):
+		return &rules.Refusal{Reason: rules.Country, Detail: "the recipient's address is not in the country that it is registered in"}
 	}
 	return nil
 }
@@ -127,9 +142,15 @@ func parsePrefixes(texts ...string) []netip.Prefix {
 // leadsOut reports whether a host may be at this address: one that the register writes as an address is there alone, and a
 // name leads to the outside.
 func leadsOut(host string, remote netip.Addr) bool {
-	remote = remote.Unmap().WithZone("")
 	if written, err := netip.ParseAddr(host); err == nil {
-		return written.Unmap().WithZone("") == remote
+		return written.Unmap().WithZone("") == remote.Unmap().WithZone("")
 	}
-	return !slices.ContainsFunc(insideNetworks, func(n netip.Prefix) bool { return n.Contains(remote) })
+	return !isInside(remote)
+}
+
+// isInside reports whether an address is nobody's in particular: no database can know where it is used, though a company's
+// own may.
+func isInside(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(insideNetworks, func(n netip.Prefix) bool { return n.Contains(addr) })
 }

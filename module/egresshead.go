@@ -3,7 +3,6 @@ package minimize
 import (
 	"context"
 	"errors"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -125,48 +124,6 @@ func bearsToken(value string) bool {
 // credential reports whether a header is registered as what the recipient knows us by.
 func (s *requestSifter) credential(name string) bool {
 	return slices.ContainsFunc(s.credentials, func(c string) bool { return strings.EqualFold(c, name) })
-}
-
-// requestKind is how a request's body is read.
-type requestKind struct {
-	mediaType string
-	boundary  string // of a multipart body
-}
-
-// kindOfRequest reads the media type of a request. ok is false where its body cannot be judged.
-func kindOfRequest(header http.Header) (k requestKind, ok bool) {
-	values := header["Content-Type"]
-	if len(values) != 1 {
-		return k, false
-	}
-	mediaType, params, err := mime.ParseMediaType(values[0])
-	if err != nil {
-		return k, false
-	}
-	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
-		return k, false
-	}
-	k = requestKind{mediaType, params["boundary"]}
-	return k, isJSON(mediaType) || mediaType == "application/x-www-form-urlencoded" || mediaType == "multipart/form-data"
-}
-
-// header is the media type as it is sent: no parameter but what a reader needs.
-func (k requestKind) header() []string {
-	if k.mediaType == "multipart/form-data" {
-		return []string{mime.FormatMediaType(k.mediaType, map[string]string{"boundary": k.boundary})}
-	}
-	return []string{k.mediaType}
-}
-
-// rewriter returns what judges a body of this kind.
-func (k requestKind) rewriter(j *rules.Judge, l body.Limits, sink body.Sink) (*body.JSON, error) {
-	switch {
-	case isJSON(k.mediaType):
-		return body.NewJSON(j, l, sink), nil
-	case k.mediaType == "multipart/form-data":
-		return body.NewMultipart(j, l, sink, k.boundary, func(string) bool { return false })
-	}
-	return body.NewForm(j, l, sink), nil
 }
 
 // refusalOf is an error of judging as a refusal: it is one, or judging failed.

@@ -55,7 +55,8 @@ const askedVar = "minimize.asked."
 // asking is a request as it came: what reverse_proxy sets for the recipient says nothing about the caller.
 type asking struct {
 	header http.Header
-	read   bool // its body was
+	read   bool   // its body was
+	kept   []byte // all of that, where it fits the hold
 }
 
 // GetUpstreams returns where the recipient is reached. Who is registered no more has a place that is never dialled, so that

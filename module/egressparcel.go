@@ -14,24 +14,16 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// parcel is one request on its way to the recipient.
+// parcel is one request on its way to the recipient. What is judged is the request as reverse_proxy sends it.
 type parcel struct {
-	*message
+	passage
 	t        *Egress
 	asked    *http.Request // as it came
-	req      *http.Request // as reverse_proxy sends it
-	again    bool          // what was read of its body for another attempt is gone
-	flows    bool          // a part of it may have left when the rest is refused
+	came     *asking
+	again    bool // what was read of its body for another attempt is gone
 	entry    *rules.Recipient
 	origin   *origin
-	people   *witnesses   // nil: no store is configured
 	standing rules.Reason // when the request came
-	body     *outgoing    // nil: there is none
-	report   rules.Report // of the head
-
-	mu      sync.Mutex // the transport reads the body in its own time
-	refusal *rules.Refusal
-	told    bool
 }
 
 func (t *Egress) newParcel(req *http.Request) (*parcel, error) {
@@ -41,20 +33,22 @@ func (t *Egress) newParcel(req *http.Request) (*parcel, error) {
 		return nil, errors.New("the transport minimize needs the upstream source minimize with the same recipient")
 	}
 	asked.Header = came.header
-	p := &parcel{message: t.h.newMessage(asked), t: t, asked: asked, req: req}
+	p := &parcel{passage: passage{message: t.h.newMessage(asked), req: req, keeps: came.kept == nil, kept: came.kept}, t: t, asked: asked, came: came}
+	p.passage.lapsed = p.lapsed
 	d := &p.disclosure
 	d.Position, d.Recipient, d.Issues = rules.Egress, t.Recipient, nil
 	if d.People != nil {
 		p.people = &witnesses{People: d.People}
 		d.People = p.people
 	}
+	p.object(asked)
 	p.entry = p.rules.enforced.Recipient(t.Recipient)
 	p.origin = originOf(p.entry, req.URL.Host)
 	p.standing = p.rules.enforced.Standing(d)
 	if p.judge(); p.judged.People() == nil {
 		p.people = nil // nothing depends on it
 	}
-	p.again, came.read = came.read && req.Body != nil, true
+	p.again, came.read = came.read && came.kept == nil && req.Body != nil, true
 	return p, nil
 }
 
@@ -71,6 +65,8 @@ func (p *parcel) admit() *http.Response {
 		p.message.methodNotAllowed(made)
 	case !p.clear:
 		p.message.badPath(made)
+	case isEarly(p.asked):
+		p.message.tooEarly(made)
 	case p.denied != nil:
 		p.message.unauthorized(made)
 	case refusal != nil:
@@ -126,16 +122,20 @@ func (t *Egress) now() time.Time {
 	return time.Now()
 }
 
+// renew makes the request ready to be judged again by what is known now. It reports false where what came of its body is
+// gone.
+func (p *parcel) renew() bool {
+	if p.body != nil && p.kept == nil {
+		return false
+	}
+	p.people.forget()
+	p.body, p.report, p.flows = nil, rules.Report{}, false
+	return true
+}
+
 // refused answers in place of the recipient.
 func (p *parcel) refused(refusal *rules.Refusal) *http.Response {
-	p.mu.Lock()
-	p.refusal, p.told = refusal, false // it was judged, and perhaps told of as sent, before the connection refused it
-	p.mu.Unlock()
-	if p.flows {
-		p.sum(outcomeAborted)
-	} else {
-		p.sum(outcomeRefused)
-	}
+	p.reject(refusal)
 	made := &made{header: make(http.Header)}
 	p.message.refuse(made, refusal, 0)
 	return made.response(p.req)
@@ -146,11 +146,6 @@ func (p *parcel) refused(refusal *rules.Refusal) *http.Response {
 func (p *parcel) failed(err error) (*http.Response, error) {
 	if refusal, ok := errors.AsType[*rules.Refusal](err); ok {
 		return p.refused(refusal), nil
-	}
-	if p.body != nil {
-		if refusal, ok := errors.AsType[*rules.Refusal](p.body.failure()); ok {
-			return p.refused(refusal), nil
-		}
 	}
 	if refusal := p.lapsed(); refusal != nil {
 		return p.refused(refusal), nil
@@ -163,49 +158,6 @@ func (p *parcel) failed(err error) (*http.Response, error) {
 		return nil, dial
 	}
 	return nil, errors.New("the recipient gave no answer that can be read")
-}
-
-// close lets go of the request's body.
-func (p *parcel) close() {
-	if p.body != nil {
-		p.body.Close()
-	}
-}
-
-// sum records what became of the request. "" is that it is sent.
-func (p *parcel) sum(outcome string) {
-	if p.body == nil {
-		p.tell(outcome, new(rules.Report))
-		return
-	}
-	p.body.mu.Lock()
-	defer p.body.mu.Unlock()
-	p.body.tell(outcome)
-}
-
-// tell records it, once, with the report of the body.
-func (p *parcel) tell(outcome string, ofBody *rules.Report) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.told {
-		return
-	}
-	p.told = true
-	report := new(rules.Report)
-	addReport(report, &p.report)
-	addReport(report, ofBody)
-	if outcome == "" {
-		outcome = outcomeOf(report)
-	}
-	res := &result{outcome: outcome, refusal: p.refusal, report: report}
-	if p.refusal != nil {
-		res.status = statusOf(p.refusal, 0)
-	}
-	var candidate *result
-	if p.body != nil {
-		candidate = p.body.candidate.result()
-	}
-	p.message.recordResult(res, candidate)
 }
 
 // addReport adds up what was decided of the parts of a message.
@@ -226,6 +178,8 @@ func addReport(to, more *rules.Report) {
 // witnesses remembers whom the store was asked about for what did not leave yet.
 type witnesses struct {
 	rules.People
+
+	mu     sync.Mutex // a connection is sought while another one may still read the body
 	people []*rules.Person
 }
 
@@ -233,7 +187,9 @@ type witnesses struct {
 func (w *witnesses) Send(people []*rules.Person, write func() error) (bool, error) {
 	sent, err := w.People.Send(people, write)
 	if sent && err == nil {
+		w.mu.Lock()
 		w.people = append(w.people, people...)
+		w.mu.Unlock()
 	}
 	return sent, err
 }
@@ -245,6 +201,8 @@ func (w *witnesses) still(write func()) bool {
 		write()
 		return true
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	sent, _ := w.People.Send(w.people, func() error { write(); return nil })
 	return sent
 }
@@ -252,6 +210,8 @@ func (w *witnesses) still(write func()) bool {
 // forget forgets people whose part has left.
 func (w *witnesses) forget() {
 	if w != nil {
+		w.mu.Lock()
 		w.people = w.people[:0]
+		w.mu.Unlock()
 	}
 }

@@ -107,7 +107,7 @@ func TestLeadsOut(t *testing.T) {
 	}
 }
 
-// TestEgressRedirect: a redirect to where the recipient is not registered is answered 502.
+// TestEgressRedirect: a redirect to where the recipient is not registered is answered 502, whatever its status.
 func TestEgressRedirect(t *testing.T) {
 	for location, want := range map[string]int{
 		"https://elsewhere.example/": 502, "//elsewhere.example/": 502, "http://{addr}@elsewhere.example/": 502, "https://{addr}/": 502, "ftp://{addr}/": 502,
@@ -124,6 +124,62 @@ func TestEgressRedirect(t *testing.T) {
 		}
 		if err := caddy.Stop(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestEgressRedirectHere: a redirect at the recipient leads the caller through the gateway, by whatever prefix it came, and
+// shows nothing that may not come in.
+func TestEgressRedirectHere(t *testing.T) {
+	r := newRecorder(t)
+	var status, location string
+	r.reply = func(*http.Request, string) string {
+		return "HTTP/1.1 " + status + "\r\nContent-Length: 0\r\nLocation: " + location + "\r\n\r\n"
+	}
+	g := prepare(t)
+	g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract, everything))
+	rewritten := strings.Replace(toAds, "purpose", "rewrite /v1{uri}\npurpose", 1)
+	if err := g.load("", "", "handle_path /p/ads/* {\n"+toAds+"\n}\nhandle /v1/* {\n"+rewritten+"\n}\nhandle {\n"+toAds+"\n}"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ path, status, location, want string }{
+		{"/p/ads/a/b?x=1", "302 Found", "http://{addr}/next?page=2#end", "/p/ads/next?page=2#end"},
+		{"/p/ads/a/b", "307 Temporary Redirect", "/next", "/p/ads/next"}, {"/p/ads/a/b", "308 Permanent Redirect", "next", "/p/ads/a/next"},
+		{"/p/ads/a/b", "301 Moved Permanently", "../../../up", "/p/ads/up"}, {"/p/ads/a/b", "303 See Other", "?y=2", "/p/ads/a/b?y=2"},
+		{"/p/ads/a%20b/c", "302 Found", "d%20e", "/p/ads/a%20b/d%20e"}, {"/p/ads/a", "201 Created", "http://{addr}/a/7", "/p/ads/a/7"},
+		{"/p/ads/a", "201 Created", "http://elsewhere.example/a/7", ""}, {"/p/ads/a", "302 Found", "http://{addr}//elsewhere.example/", "/p/ads//elsewhere.example/"},
+		{"/a", "302 Found", "http://{addr}/next", "/next"}, {"/a", "302 Found", "http://{addr}//elsewhere.example/", ""},
+		{"/v1/a", "302 Found", "/next", ""}, // nobody knows the way back
+		{"/p/ads/a", "302 Found", "/next?phone=13800138000", ""}, {"/p/ads/a", "302 Found", "http://{addr}/u/490154203237518", ""},
+		{"/p/ads/a", "302 Found", "/next?nick=Alice", ""},
+	} {
+		status, location = c.status, strings.ReplaceAll(c.location, "{addr}", r.addr)
+		a := g.send("POST", c.path, `{"state":"paid"}`, jsonType)
+		if got := a.header.Get("Location"); got != c.want || fmt.Sprint(a.status) != c.status[:3] {
+			t.Errorf("%s: %s %s: got %d %q", c.path, c.status, c.location, a.status, got)
+		}
+	}
+}
+
+// TestEgressReportRedirect: report mode tells of a redirect that enforcing would have refused, and hands it on.
+func TestEgressReportRedirect(t *testing.T) {
+	r := newRecorder(t)
+	var location string
+	r.reply = func(*http.Request, string) string {
+		return "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + "\r\n\r\n"
+	}
+	g := egress(t, r, inContract, everything, "minimize_egress ads {\npurpose advertising\nmode report\n}")
+	for _, c := range []struct {
+		to    string
+		would float64
+	}{{"http://elsewhere.example/", 1}, {"http://" + r.addr + "/next", 0}} {
+		location = c.to
+		before := counter(t, "caddy_minimize_would_refusals_total", "report", "unreadable")
+		if a := g.send("POST", "/", `{"state":"paid"}`, jsonType); a.status != http.StatusFound || a.header.Get("Location") != c.to {
+			t.Errorf("%s: got %d %v", c.to, a.status, a.header)
+		}
+		if got := counter(t, "caddy_minimize_would_refusals_total", "report", "unreadable"); got != before+c.would {
+			t.Errorf("%s: %v would have been refused", c.to, got-before)
 		}
 	}
 }

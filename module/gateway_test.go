@@ -299,3 +299,10 @@ func (g *gateway) rawGet(request string) string {
 	io.Copy(&all, conn)
 	return all.String()
 }
+
+func (g *gateway) remove(name string) {
+	g.t.Helper()
+	if err := os.Remove(filepath.Join(g.dir, name)); err != nil {
+		g.t.Fatal(err)
+	}
+}

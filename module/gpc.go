@@ -48,40 +48,49 @@ func prefersPrivacy(r *http.Request) bool {
 	return len(values) == 1 && values[0] == "1"
 }
 
-// object takes a Sec-GPC for what it is: an objection of the caller, as a data subject, to the purposes that the rules list.
-// It is the person's choice, so that report mode records it, too.
+// object takes a Sec-GPC for what it is: an objection of the caller, as a data subject, to the purposes that the rules list;
+// towards a recipient, of whose data it is. It is the person's choice, so that report mode records it, too.
 func (m *message) object(r *http.Request) {
-	caller := m.disclosure.Caller.ID
-	if caller == "" || m.denied != nil || !prefersPrivacy(r) {
+	if m.denied != nil || !prefersPrivacy(r) {
 		return
 	}
-	purposes := m.rules.enforced.GPC()
-	m.disclosure.Objected = purposes
+	objector, purposes := m.objector(), m.rules.enforced.GPC()
+	if objector != "" || m.disclosure.Position == rules.Egress {
+		m.disclosure.Objected = purposes
+	}
 	shared := m.h.app.consents
-	if shared == nil || len(purposes) == 0 {
+	if shared == nil || objector == "" || len(purposes) == 0 {
 		return
 	}
-	if m.signaled(purposes) || m.storeObjections(r, shared, purposes) {
+	if m.signaled(objector, purposes) || m.storeObjections(r, shared, objector, purposes) {
 		// From here on the store knows best: whoever consents afterwards has said so.
 		m.disclosure.Objected = nil
 	}
 }
 
-// signaled reports whether the store knows of a Sec-GPC of the caller for each purpose. What it does not know any more,
+// objector is who says it; "": nobody knows.
+func (m *message) objector() string {
+	if m.disclosure.Position == rules.Egress {
+		return m.disclosure.Subject
+	}
+	return m.disclosure.Caller.ID
+}
+
+// signaled reports whether the store knows of a Sec-GPC of the objector for each purpose. What it does not know any more,
 // because an older copy was put back, is stored again.
-func (m *message) signaled(purposes []string) bool {
+func (m *message) signaled(objector string, purposes []string) bool {
 	var found [1]*rules.Person
-	m.disclosure.People.Find(found[:], [][]byte{[]byte(m.disclosure.Caller.ID)})
+	m.disclosure.People.Find(found[:], [][]byte{[]byte(objector)})
 	return found[0] != nil && !slices.ContainsFunc(purposes, func(p string) bool { return !slices.Contains(found[0].Signaled, p) })
 }
 
-// storeObjections stores what the caller objects to, and reports whether that is done.
-func (m *message) storeObjections(r *http.Request, shared *consents, purposes []string) bool {
+// storeObjections stores what somebody objects to, and reports whether that is done.
+func (m *message) storeObjections(r *http.Request, shared *consents, objector string, purposes []string) bool {
 	if !shared.Fresh() { // the next request tries again
 		m.h.metrics.gpcFailures.Inc()
 		return false
 	}
-	key := m.disclosure.Caller.ID + "\x00" + strings.Join(purposes, "\x00")
+	key := objector + "\x00" + strings.Join(purposes, "\x00")
 	if !shared.objections.claim(key) {
 		return false
 	}
@@ -89,7 +98,7 @@ func (m *message) storeObjections(r *http.Request, shared *consents, purposes []
 	// Not the request's own context: whoever leaves early still objected.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), gpcPatience)
 	defer cancel()
-	err := m.recordObjections(ctx, shared, purposes)
+	err := m.recordObjections(ctx, shared, objector, purposes)
 	if err != nil {
 		m.h.metrics.gpcFailures.Inc()
 	}
@@ -98,9 +107,9 @@ func (m *message) storeObjections(r *http.Request, shared *consents, purposes []
 
 // recordObjections stores an objection to each purpose that no Sec-GPC objected to before: whoever lifted one on purpose
 // is not overruled by what their browser goes on to send.
-func (m *message) recordObjections(ctx context.Context, shared *consents, purposes []string) error {
+func (m *message) recordObjections(ctx context.Context, shared *consents, objector string, purposes []string) error {
 	caller := m.disclosure.Caller.ID
-	found, err := shared.Store().Find(ctx, []string{caller})
+	found, err := shared.Store().Find(ctx, []string{objector})
 	if err != nil {
 		return err
 	}
@@ -111,7 +120,7 @@ func (m *message) recordObjections(ctx context.Context, shared *consents, purpos
 		})
 		if !recorded {
 			b.Entries = append(b.Entries, consentstore.Entry{
-				Subject: caller, Purpose: purpose, Event: consentstore.Object, Entity: caller, GPC: true,
+				Subject: objector, Purpose: purpose, Event: consentstore.Object, Entity: caller, GPC: true,
 			})
 		}
 	}
@@ -125,7 +134,7 @@ func (m *message) recordObjections(ctx context.Context, shared *consents, purpos
 		m.h.metrics.gpcRecorded.Inc()
 		m.h.metrics.consentChanges.WithLabelValues(string(e.Event)).Inc()
 		m.h.app.audit.writeConsent(&consentLine{
-			decision: m.id, event: string(e.Event), purpose: e.Purpose, subject: caller, caller: caller, role: m.role(), gpc: true, rules: m.rules,
+			decision: m.id, event: string(e.Event), purpose: e.Purpose, subject: objector, caller: caller, role: m.role(), gpc: true, rules: m.rules,
 		})
 	}
 	return nil

@@ -44,6 +44,10 @@ type Handler struct {
 	// done. Default: enforce.
 	Mode string `json:"mode,omitempty"`
 
+	// Inbound judges requests, too, before the handlers behind see them: what nobody may collect from this caller for this
+	// purpose, by the rules `to: us`, is taken out of body, query, headers and cookies.
+	Inbound bool `json:"inbound,omitempty"`
+
 	// Hold is how many bytes of a body are held until they are judged. A body that fits is sent whole or refused whole; a
 	// longer one is sent as it is judged, and what goes wrong then cuts the connection. Default: 1 MiB.
 	Hold int `json:"hold,omitempty"`
@@ -169,10 +173,13 @@ type message struct {
 	host       string
 	started    time.Time
 	denied     error // why the caller's token does not count; nil: it does, or there is none
+
+	contradicted bool // the caller's address is in another country than it claims
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	m := h.newMessage(r)
+	m.locate(r)
 	m.object(r)
 	if h.Mode == modeReport {
 		return h.report(w, r, next, m)
@@ -222,7 +229,23 @@ func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp
 	rw := newWriter(m, w, r.Method, cancel)
 	defer rw.release()
 	defer rw.observe()
-	err := rw.run(next, readable(r.WithContext(ctx)))
+	asked := r.WithContext(ctx)
+	if h.Inbound {
+		in := newArrival(m, asked)
+		defer in.end()
+		if refusal := in.admit(); refusal != nil {
+			return in.refuse(w, refusal)
+		}
+		rw.arrival, asked = in, in.out
+	}
+	err := rw.run(next, readable(asked))
+	if refusal := rw.arrival.late(); refusal != nil {
+		if !rw.sent {
+			rw.record(outcomeFailed)
+			return rw.arrival.refuse(w, refusal)
+		}
+		rw.arrival.reject(refusal)
+	}
 	switch {
 	case rw.refusal != nil && !rw.sent:
 		rw.record(outcomeRefused)

@@ -40,7 +40,7 @@ func readFiles(patterns []string, keyDir string) (*files, error) {
 }
 
 func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
-	names, err := expand(patterns)
+	names, err := rulefile.Expand(patterns)
 	if err != nil {
 		return err
 	}
@@ -51,33 +51,16 @@ func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
 		}
 		fmt.Fprintf(sum, "rules %q %d ", name, len(data))
 		sum.Write(data)
+		// What does not load is told by load, where all errors come at once.
+		if extended, err := rulefile.Extended(name, data); err == nil {
+			sum.Write(extended.Data)
+		}
 		f.rules = append(f.rules, file{name, data})
 	}
 	if keyDir == "" {
 		return nil
 	}
 	return f.readKeys(keyDir, sum)
-}
-
-// expand returns the files that the patterns name, each once.
-func expand(patterns []string) ([]string, error) {
-	var names []string
-	for _, pattern := range patterns {
-		if rulefile.IsPack(pattern) {
-			names = append(names, pattern)
-			continue
-		}
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("reading the pattern of rule documents %q: %w", pattern, err)
-		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("no rule document is named %q", pattern)
-		}
-		names = append(names, found...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
 }
 
 // readKeys reads a directory as Kubernetes and systemd lay secrets out: names that start with a dot are their own.
@@ -140,6 +123,18 @@ func load(f *files) (*loaded, error) {
 		}
 	}
 	return l, nil
+}
+
+// strangers are who has keys of its own and is in no register. Documents may be chosen by route, so all of them count.
+func (l *loaded) strangers() []string {
+	if l.keys == nil {
+		return nil
+	}
+	return slices.DeleteFunc(l.keys.Recipients(), func(name string) bool {
+		return slices.ContainsFunc(l.documents, func(d *rules.Document) bool {
+			return slices.ContainsFunc(d.Recipients, func(r rules.Recipient) bool { return r.Name == name })
+		})
+	})
 }
 
 func collect(errs *rules.Errors, err error) bool {

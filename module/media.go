@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -87,10 +88,15 @@ func (h *Handler) kindOf(header http.Header) kind {
 		}
 		return kindJSON
 	}
-	for _, p := range h.media {
-		if p.name == mediaType || p.tree != "" && strings.HasPrefix(mediaType, p.tree) {
-			return kindOpaque
-		}
+	if h.passesUnread(mediaType) {
+		return kindOpaque
 	}
 	return kindRefused
+}
+
+// passesUnread reports whether the route lets bodies of this type pass as they are.
+func (h *Handler) passesUnread(mediaType string) bool {
+	return slices.ContainsFunc(h.media, func(p opaquePattern) bool {
+		return p.name == mediaType || p.tree != "" && strings.HasPrefix(mediaType, p.tree)
+	})
 }

@@ -33,6 +33,9 @@ type metrics struct {
 	rulesBroken    prometheus.Gauge
 	rulesFailures  prometheus.Counter
 	keysBroken     prometheus.Gauge
+	geoBuilt       prometheus.Gauge
+	geoBroken      prometheus.Gauge
+	contradictions prometheus.Counter
 	auditFailures  prometheus.Counter
 	panics         prometheus.Counter
 	consentChanges *prometheus.CounterVec
@@ -83,6 +86,9 @@ func newMetrics() *metrics {
 		rulesBroken:    gauge("rules_broken", "1 while the rule files do not load and older rules are in force."),
 		rulesFailures:  plain("rules_reload_failures_total", "Changes of rules or keys that did not load."),
 		keysBroken:     gauge("token_key_files_broken", "Key files for tokens that do not load, so that older keys are in force."),
+		geoBuilt:       gauge("geoip_built_timestamp_seconds", "When the database of countries in force was made; 0 without one."),
+		geoBroken:      gauge("geoip_broken", "1 while the database of countries does not load and an older one is in force."),
+		contradictions: plain("geoip_contradictions_total", "Messages whose caller counts as abroad because its address is in another country than it claims."),
 		auditFailures:  plain("audit_failures_total", "Audit lines that could not be written."),
 		consentChanges: counter("consent_changes_total", "Changes of consents, profiles and cases that the API or a Sec-GPC header made, by event.", "event"),
 		gpcRecorded:    plain("gpc_recorded_total", "Objections recorded because of a Sec-GPC header."),
@@ -111,7 +117,7 @@ func heldBytes() float64 {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
-		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
+		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
 		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
 	}
 }
@@ -144,6 +150,7 @@ func (m *metrics) started(a *App) {
 	}
 	m.reloaded(a, nil)
 	m.tokenKeysBroken(a, 0)
+	m.showGeoIP(a)
 }
 
 // reloaded shows the rules in force, and whether newer ones did not load. An app that does not run shows nothing.
@@ -173,6 +180,22 @@ func (m *metrics) tokenKeysBroken(a *App, files int) {
 	if running.Load() == a {
 		m.keysBroken.Set(float64(files))
 	}
+}
+
+// showGeoIP shows the database of countries in force.
+func (m *metrics) showGeoIP(a *App) {
+	if running.Load() != a {
+		return
+	}
+	built, broken := 0.0, 0.0
+	if a.geo != nil {
+		built = float64(a.geo.built().Unix())
+		if a.geo.failed != "" {
+			broken = 1
+		}
+	}
+	m.geoBuilt.Set(built)
+	m.geoBroken.Set(broken)
 }
 
 func (m *metrics) record(msg *message, res *result) {

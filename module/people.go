@@ -78,6 +78,10 @@ const maxHeaderJudgings = 4
 
 // sendAlone sends a header that no judged body follows.
 func (w *writer) sendAlone(length int64) {
+	if refusal := w.arrival.late(); refusal != nil { // it answers a part of the request
+		w.refuse(refusal)
+		return
+	}
 	judged := w.m.judged
 	said, subject := judged.Message()
 	people, found, nth, subjects := judged.People(), []*rules.Person{nil}, []int{0}, [][]byte{[]byte(subject)}

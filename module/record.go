@@ -91,7 +91,7 @@ func (m *message) record(outcome string, w *writer) {
 	if w != nil {
 		res.status, res.refusal = w.status, w.refusal
 		if outcome == outcomeRefused && w.m != nil {
-			res.status = statusOf(w.refusal, w.status)
+			res.status = m.statusOf(w.refusal, w.status)
 		}
 		if w.body != nil {
 			res.report = w.body.Report()
@@ -134,7 +134,7 @@ func (m *message) recipientCountry() string {
 }
 
 // recordReport tells what enforcing would have done.
-func (m *message) recordReport(t *tee) { m.recordWould(t.result(), t.candidate.result()) }
+func (m *message) recordReport(t *tee) { m.recordWould(t.result(), t.shadows.candidate.result()) }
 
 func (m *message) recordWould(res, candidate *result) {
 	m.h.metrics.wouldRecord(m, "report", res)
@@ -152,8 +152,8 @@ func (t *tee) result() *result {
 		return &result{outcome: outcomeUnjudged, status: t.status}
 	case t.opaque:
 		return &result{outcome: outcomeOpaque, status: t.status}
-	case t.shadow != nil:
-		res := t.shadow.result()
+	case t.shadows.enforced != nil:
+		res := t.shadows.enforced.result()
 		res.status = t.status
 		return res
 	case !t.ended:

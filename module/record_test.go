@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/rules/body"
 )
 
@@ -153,6 +155,11 @@ func TestAudit(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("got %d lines: %s", len(lines), log)
+	}
+	chain := &auditlog.Verifier{}
+	err := auditlog.Read([]string{filepath.Join(g.dir, "audit.jsonl")}, func(e auditlog.Entry) error { chain.Next(e); return nil })
+	if err != nil || chain.Head.Seq != 3 || len(chain.Findings) > 0 {
+		t.Errorf("across the restart the chain is %+v, %v", chain, err)
 	}
 	var entry map[string]any
 	if err := json.Unmarshal([]byte(lines[0]), &entry); err != nil {

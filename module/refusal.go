@@ -46,7 +46,7 @@ const decisionHeader = "Minimize-Decision"
 
 // refuse answers in place of the upstream. Nothing of the upstream's answer is in it, not even a header.
 func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal, upstream int) error {
-	status := statusOf(refusal, upstream)
+	status := m.statusOf(refusal, upstream)
 	detail := refusal.Detail
 	if detail == "" {
 		detail = refusalDetail[refusal.Reason]
@@ -62,16 +62,25 @@ func (m *message) refuse(w http.ResponseWriter, refusal *rules.Refusal, upstream
 }
 
 // statusOf is what a refusal answers with. An upstream's error page that cannot be judged stays an error of its kind: an
-// outage must not look like a missing right. upstream is 0 where there is no answer.
-func statusOf(refusal *rules.Refusal, upstream int) int {
+// outage must not look like a missing right. upstream is 0 where there is no answer. A request that cannot be read is the
+// client's fault.
+func (m *message) statusOf(refusal *rules.Refusal, upstream int) int {
 	status := refusalStatus[refusal.Reason]
 	switch {
+	case refusal.Reason == rules.Unreadable && m.isRequest():
+		return http.StatusBadRequest
 	case refusal.Reason == rules.MediaType && upstream >= http.StatusBadRequest:
 		return upstream
 	case status == 0:
 		return http.StatusForbidden
 	}
 	return status
+}
+
+// isRequest reports whether the message is a request: what a recipient answers is collected from it.
+func (m *message) isRequest() bool {
+	d := &m.disclosure
+	return d.Position == rules.Egress || d.Position == rules.Inbound && d.Recipient == ""
 }
 
 // methodNotAllowed refuses CONNECT, whose tunnel nobody could judge, in HTTP/2 too (RFC 8441), and TRACE, which shows the
@@ -88,6 +97,19 @@ func (m *message) badPath(w http.ResponseWriter) error {
 	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds an encoded slash, a backslash or a dot step, so the rules for it cannot be chosen"}
 	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusBadRequest})
 	return problem(w, m.id, http.StatusBadRequest, refusal.Detail, refusal)
+}
+
+// tooEarly refuses what was sent before the TLS handshake was complete: whoever recorded it can send it again, and each time
+// a recipient would get it. The client repeats it by itself (RFC 8470 section 5.2).
+func (m *message) tooEarly(w http.ResponseWriter) error {
+	refusal := &rules.Refusal{Reason: rules.Unavailable, Detail: "the request came before the TLS handshake was complete: send it again after it"}
+	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusTooEarly})
+	return problem(w, m.id, http.StatusTooEarly, refusal.Detail, refusal)
+}
+
+// isEarly reports whether a request was early data, to us (HTTP/3) or to who passed it on (RFC 8470 section 5.1).
+func isEarly(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0
 }
 
 // unauthorized answers a token that is invalid or expired, or that nobody could check now. Treating it as none would

@@ -16,9 +16,12 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	asked.Header = r.Header.Clone()
 	delete(asked.Header, "Accept-Encoding")
 	t := &tee{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, m: m, head: r.Method == http.MethodHead}
-	defer t.release()
+	defer t.shadows.release()
 	// Deferred, so that an answer that a panic cuts off is told of, too.
 	defer t.report()
+	if h.Inbound {
+		defer wouldArrive(m, asked).end()
+	}
 	err := next.ServeHTTP(t, asked)
 	t.ended = err == nil
 	return err
@@ -28,16 +31,14 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // writer: report mode breaks no upgrade.
 type tee struct {
 	*caddyhttp.ResponseWriterWrapper
-	m         *message
-	shadow    *shadow
-	candidate *shadow
-	decode    *decoder
-	refusal   *rules.Refusal
-	status    int
-	opened    bool
-	opaque    bool
-	head      bool
-	ended     bool // the inner handlers came to their end
+	m       *message
+	shadows shadows
+	refusal *rules.Refusal
+	status  int
+	opened  bool
+	opaque  bool
+	head    bool
+	ended   bool // the inner handlers came to their end
 }
 
 // WriteHeader remembers the status.
@@ -74,29 +75,7 @@ func (t *tee) observe(p []byte) {
 	if !t.opened {
 		t.open()
 	}
-	switch {
-	case t.shadow == nil:
-	case t.decode == nil:
-		t.judge(p)
-	default:
-		t.read(func() error { _, err := t.decode.Write(p); return err })
-	}
-}
-
-// judge gives plain bytes to each set of rules: one that refuses does not keep the other from its own end.
-func (t *tee) judge(p []byte) error {
-	t.shadow.write(p)
-	t.candidate.write(p)
-	return nil
-}
-
-// read decodes. A body that cannot be read is the same to all rules.
-func (t *tee) read(f func() error) {
-	t.shadow.try(func() error {
-		err := f()
-		t.candidate.fail(err)
-		return err
-	})
+	t.shadows.write(p)
 }
 
 func (t *tee) open() {
@@ -110,11 +89,8 @@ func (t *tee) open() {
 		return
 	}
 	t.m.judge()
-	t.shadow, t.candidate = newShadow(t.m, t.m.judged), t.m.newShadow()
-	t.read(func() (err error) {
-		t.decode, err = newDecoder(t.Header()["Content-Encoding"], t.judge)
-		return err
-	})
+	t.shadows.enforced, t.shadows.candidate = newShadow(t.m, t.m.judged), t.m.newShadow()
+	t.shadows.open(t.Header()["Content-Encoding"])
 }
 
 // unjudged reports whether enforcing would have asked the upstream another question, so that nobody knows its answer.
@@ -122,20 +98,8 @@ func (t *tee) unjudged() bool { return t.status == http.StatusPartialContent }
 
 // report records what enforcing would have done.
 func (t *tee) report() {
-	if t.shadow != nil && t.ended {
-		if t.decode != nil {
-			t.read(t.decode.Close)
-		}
-		t.shadow.close()
-		t.candidate.close()
+	if t.shadows.enforced != nil && t.ended {
+		t.shadows.close()
 	}
 	t.m.recordReport(t)
-}
-
-func (t *tee) release() {
-	if t.decode != nil {
-		t.decode.stop()
-	}
-	t.shadow.release()
-	t.candidate.release()
 }

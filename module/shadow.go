@@ -19,6 +19,63 @@ type shadow struct {
 	ended   bool
 }
 
+// shadows judge a copy of a body by the enforced rules and by the candidate ones: one that refuses does not keep the other
+// from its own end.
+type shadows struct {
+	enforced  *shadow // nil: there is nothing to judge
+	candidate *shadow
+	decode    *decoder
+}
+
+// open begins with a body of this Content-Encoding.
+func (s *shadows) open(encodings []string) {
+	s.read(func() (err error) {
+		s.decode, err = newDecoder(encodings, func(p []byte) error {
+			s.enforced.write(p)
+			s.candidate.write(p)
+			return nil
+		})
+		return err
+	})
+}
+
+// read decodes. A body that cannot be read is the same to all rules.
+func (s *shadows) read(f func() error) {
+	s.enforced.try(func() error {
+		err := f()
+		s.candidate.fail(err)
+		return err
+	})
+}
+
+func (s *shadows) write(p []byte) {
+	switch {
+	case s.enforced == nil:
+	case s.decode == nil:
+		s.enforced.write(p)
+		s.candidate.write(p)
+	default:
+		s.read(func() error { _, err := s.decode.Write(p); return err })
+	}
+}
+
+// close says that the body is complete.
+func (s *shadows) close() {
+	if s.decode != nil {
+		s.read(s.decode.Close)
+	}
+	s.enforced.close()
+	s.candidate.close()
+}
+
+func (s *shadows) release() {
+	if s.decode != nil {
+		s.decode.stop()
+	}
+	s.enforced.release()
+	s.candidate.release()
+}
+
 func newShadow(m *message, j *rules.Judge) *shadow {
 	return &shadow{m: m, body: body.NewJSON(j, m.h.limits(), func([]byte, bool) error { return nil })}
 }

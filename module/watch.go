@@ -68,6 +68,7 @@ func (a *App) refresh() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refreshTokenKeys()
+	a.refreshGeoIP()
 	files, err := readFiles(a.Rules, a.Keys)
 	if !a.files.due(files.hash) {
 		return
@@ -83,6 +84,9 @@ func (a *App) refresh() {
 	}
 	a.logger.Info("took changed rules", zap.Int("documents", len(files.rules)))
 	a.warnWithoutStore()
+	for _, name := range a.loaded.strangers() { // no error: who leaves the register must be refused now, whatever keys are left
+		a.logger.Warn("a key is for a recipient alone that no rule document registers: rename or remove it", zap.String("recipient", name))
+	}
 }
 
 func (a *App) refreshTokenKeys() {
@@ -97,6 +101,21 @@ func (a *App) refreshTokenKeys() {
 		}
 	}
 	a.metrics.tokenKeysBroken(a, broken)
+}
+
+func (a *App) refreshGeoIP() {
+	if a.geo == nil {
+		return
+	}
+	taken, err := a.geo.refresh()
+	if err != nil {
+		a.metrics.rulesFailures.Inc()
+		a.logger.Error("the changed database of countries does not load; the last good one stays in force", zap.Error(err))
+	}
+	if taken {
+		a.logger.Info("took a changed database of countries", zap.Time("built", a.geo.built()))
+	}
+	a.metrics.showGeoIP(a)
 }
 
 // take compiles the files for every route and puts them in force, all or nothing.

@@ -35,18 +35,19 @@ var errRefused = errors.New("minimize: the answer is refused")
 // writer is what the inner handlers write to. It keeps their header to itself, and gives them no way to the client's
 // writer: no Unwrap, no Hijack, no Push, and neither Flush nor ReadFrom nor a 1xx status gets anything past the judging.
 type writer struct {
-	m      *message
-	w      http.ResponseWriter
-	header http.Header // the upstream's
-	given  http.Header // the same when the status came, so that trailers are never in it
-	status int
-	length int64 // the upstream's Content-Length; -1: none
-	got    int64 // bytes of its body
-	state  state
-	head   bool // the request is HEAD
-	told   bool // metrics and audit log know
-	sent   bool // header and perhaps a part of the body left
-	broken bool // the client is gone
+	m       *message
+	arrival *arrival // nil: the request is not judged
+	w       http.ResponseWriter
+	header  http.Header // the upstream's
+	given   http.Header // the same when the status came, so that trailers are never in it
+	status  int
+	length  int64 // the upstream's Content-Length; -1: none
+	got     int64 // bytes of its body
+	state   state
+	head    bool // the request is HEAD
+	told    bool // metrics and audit log know
+	sent    bool // header and perhaps a part of the body left
+	broken  bool // the client is gone
 
 	body      *body.JSON
 	candidate *shadow
@@ -177,7 +178,9 @@ func (w *writer) open() error {
 	switch m.h.kindOf(w.header) {
 	case kindOpaque:
 		w.state = statePassing
-		w.sendAlone(w.length)
+		if w.sendAlone(w.length); w.state == stateRefused {
+			return errRefused
+		}
 		return nil
 	case kindRefused:
 		return w.refuse(&rules.Refusal{Reason: rules.MediaType})
@@ -219,6 +222,9 @@ func (w *writer) beside(f func()) {
 
 // sink takes what was judged. Header and length are written with its first bytes, never earlier.
 func (w *writer) sink(p []byte, last bool) error {
+	if refusal := w.arrival.late(); refusal != nil && !w.sent { // it answers a part of the request
+		return refusal
+	}
 	if last { // who has an answer whole can count on its audit line
 		w.record(w.outcome())
 	}

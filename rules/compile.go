@@ -37,13 +37,17 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
 			register:  map[string]*Recipient{},
+			zones:     map[string][]string{},
 			lifting:   map[string]bool{},
 			keys:      o.Keys,
 			scopes:    map[string]*Scope{},
-			kinds:     map[string]*kind{},
+
+			vocabularies: map[string]*vocabulary{},
+			kinds:        map[string]*kind{},
 		},
 		names: map[string]Pos{},
 	}
+	c.compileZones()
 	c.compileHome()
 	c.compileCategories()
 	c.compileNames()
@@ -87,14 +91,15 @@ func hashOf(docs []*Document, base *Document) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// compileHome finds the home of all documents. Of a zone and a country in it the country counts: what leaves it leaves home.
 func (c *compiler) compileHome() {
 	var at *Document
 	for _, d := range c.documents {
 		switch {
-		case d.Home == "":
-		case at == nil:
+		case d.Home == "" || at != nil && c.Within(d.Home, c.home):
+		case at == nil || c.Within(c.home, d.Home):
 			at, c.home = d, d.Home
-		case d.Home != c.home:
+		default:
 			c.errorf(d.Pos, "home contradicts the one in %s: one gateway's documents share one home", at.Pos.File)
 		}
 	}
@@ -242,11 +247,15 @@ func (c *compiler) compileScopes() {
 	if len(c.errs) > 0 {
 		return
 	}
-	for _, d := range c.documents {
-		hold := make([]bool, len(c.documents))
-		for i, e := range c.documents {
-			hold[i] = e == d || len(e.Operations) == 0
+	c.operations, c.everywhere = newOperationTree(c.documents), newRows(len(c.documents))
+	for i, d := range c.documents {
+		if len(d.Operations) == 0 {
+			c.everywhere.add(i)
 		}
+	}
+	for i, d := range c.documents {
+		hold := slices.Clone(c.everywhere)
+		hold.add(i)
 		if _, err := c.newScope(hold); err != nil {
 			c.errorf(d.Pos, "%v", err)
 		}
@@ -255,21 +264,15 @@ func (c *compiler) compileScopes() {
 
 // Scope returns what the documents say that hold for a request: its method, and its cleaned path as the client sent it.
 func (r *Ruleset) Scope(method, path string) *Scope {
-	hold := make([]bool, len(r.documents))
-	key := make([]byte, (len(r.documents)+7)/8)
-	for i, d := range r.documents {
-		if d.holdsFor(method, path) {
-			hold[i] = true
-			key[i/8] |= 1 << (i % 8)
-		}
-	}
+	key := slices.Clone(r.everywhere)
+	r.operations.each(method, path, func(o operationAt) { key.add(o.document) })
 	r.mu.RLock()
 	s := r.scopes[string(key)]
 	r.mu.RUnlock()
 	if s != nil {
 		return s
 	}
-	made, _ := r.newScope(hold) // a scope that cannot be built discloses nothing
+	made, _ := r.newScope(key) // a scope that cannot be built discloses nothing
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s = r.scopes[string(key)]; s == nil {

@@ -96,6 +96,30 @@ allow:
 	}
 }
 
+// TestHomeInZone: documents share a home where one names a zone and another one a country of it; the narrower one counts.
+func TestHomeInZone(t *testing.T) {
+	for _, c := range []struct {
+		homes []string
+		want  string
+	}{
+		{[]string{"EEA", "DE"}, "DE"}, {[]string{"DE", "EEA"}, "DE"}, {[]string{"EEA", "EEA"}, "EEA"}, {[]string{"DE", "DE"}, "DE"},
+		{[]string{"EEA", "DE", "FR"}, ""}, {[]string{"CN", "EEA"}, ""}, {[]string{"EEA", "GB"}, ""}, {[]string{"DE", "FR", "EEA"}, ""},
+	} {
+		var docs []*Document
+		for i, home := range c.homes {
+			d, err := Parse(fmt.Sprint(i, ".yaml"), []byte("minimize: 1\nhome: "+home+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs = append(docs, d)
+		}
+		r, err := Compile(docs, Options{})
+		if (err == nil) != (c.want != "") || err == nil && r.home != c.want {
+			t.Errorf("%v: %v", c.homes, err)
+		}
+	}
+}
+
 // TestSinceInForce: nobody can have accepted a policy that is not in force yet.
 func TestSinceInForce(t *testing.T) {
 	const text = "policy: 6\nroles: [a]\npurposes: [p]\nrecipients: {r: {kind: own, since: %d}}\nallow: [{id: one, to: a, for: p, since: %d, keep: [order]}]\n"
@@ -242,10 +266,16 @@ func TestPseudonym(t *testing.T) {
 	if again := string(one.Append([]byte("x"), "a", "device.imei", []byte("490154203237518"))); !seen[again[1:]] {
 		t.Error("the same value must have the same token")
 	}
-	for id, key := range map[string]string{"": "0123456789abcdef", "a b": "0123456789abcdef", "short": "0123456789"} {
-		if _, err := NewKeyRing(map[string][]byte{id: []byte(key)}); err == nil {
+	for id, key := range map[string]string{
+		"": "0123456789abcdef", "a b": "0123456789abcdef", "short": "0123456789", "_2026": "0123456789abcdef", "ads_": "0123456789abcdef", "ads_a b": "0123456789abcdef",
+		"ads_short": "0123456789",
+	} {
+		if _, err := NewKeyRing(map[string][]byte{"k1": make([]byte, 16), id: []byte(key)}); err == nil {
 			t.Errorf("the key %q must be refused", id)
 		}
+	}
+	if _, err := NewKeyRing(map[string][]byte{"ads_2026": make([]byte, 16)}); err == nil {
+		t.Error("a key of one recipient is none for the others")
 	}
 }
 

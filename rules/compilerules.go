@@ -225,7 +225,8 @@ func (c *compiler) checkPlain(r *compiledRule) {
 				continue
 			}
 			for id := range c.categories {
-				if category := c.categories[id].Name; CardNumber.Contains(category) && r.named[id] && r.acts[id] == Keep {
+				category := c.categories[id].Name
+				if (CardNumber.Contains(category) || CardSecurity.Contains(category)) && r.named[id] && r.acts[id] == Keep {
 					c.errorf(w.Pos, "rule %s keeps %s for the recipient %s, which is reached by plain HTTP: register https:// or mask it", r.ID, category, name)
 				}
 			}

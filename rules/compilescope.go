@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/caddy-minimize/minimize/rules/detect"
 )
@@ -94,15 +93,15 @@ var foldedBase = sync.OnceValue(func() map[string]string {
 })
 
 // newScope compiles the documents that hold. On error it returns a scope that discloses nothing.
-func (r *Ruleset) newScope(hold []bool) (*Scope, error) {
-	s := &Scope{rules: r, names: &detect.Names{}, within: &detect.Names{}}
+func (r *Ruleset) newScope(hold rows) (*Scope, error) {
+	s := &Scope{rules: r, vocabulary: r.vocabularyOf(hold)}
 	s.kinds = make([]CategoryID, len(detect.Detectors))
 	for i, d := range detect.Detectors {
 		s.kinds[i] = r.ids[Category(d.Category)]
 	}
-	b := &scopeBuilder{Scope: s, builder: newPlaceBuilder(), rows: map[string]uint32{}, ins: map[string]uint32{}}
+	b := &scopeBuilder{Scope: s, builder: newPlaceBuilder()}
 	for i, d := range r.documents {
-		if hold[i] {
+		if hold.has(i) {
 			b.add(d, i == 0)
 		}
 	}
@@ -120,15 +119,17 @@ func (r *Ruleset) newScope(hold []bool) (*Scope, error) {
 type scopeBuilder struct {
 	*Scope
 	builder *placeBuilder
-	rows    map[string]uint32 // of keys, by folded name
-	ins     map[string]uint32 // ids in within, by folded name
-	listed  bool              // some document lists its detectors
-	open    bool              // some document leaves the list open
+	listed  bool // some document lists its detectors
+	open    bool // some document leaves the list open
 }
 
 func (b *scopeBuilder) add(d *Document, base bool) {
 	for i := range d.Fields {
-		b.addField(&d.Fields[i], base)
+		if f := &d.Fields[i]; f.At != nil {
+			label := b.rules.labelOf(f)
+			label.Selector = f.At.String()
+			b.builder.spot(f.At).Label = label
+		}
 	}
 	for i := range d.Records {
 		b.addRecord(&d.Records[i])
@@ -150,62 +151,15 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 	}
 }
 
-func (b *scopeBuilder) addField(f *Field, base bool) {
-	label := &Label{Least: f.Least}
+func (r *Ruleset) labelOf(f *Field) *Label {
+	label := &Label{Least: f.Least, Field: f}
 	if f.Is == None {
 		label.Silent = true
 	} else {
-		label.Category = b.rules.ids[f.Is]
-		label.Text = b.rules.categories[label.Category].Text
+		label.Category = r.ids[f.Is]
+		label.Text = r.categories[label.Category].Text
 	}
-	switch {
-	case f.At != nil:
-		label.at, label.Selector = f.At, f.At.String()
-		b.builder.spot(f.At).Label = label
-	case f.Words != nil:
-		label.Selector = "words"
-		for _, w := range f.Words {
-			folded := foldText([]byte(w))
-			first, _ := utf8.DecodeRune(folded)
-			b.words = append(b.words, wordLabel{folded, isLatin(first), label})
-		}
-	default:
-		for _, key := range f.Keys {
-			b.addKey(key, f.In, label, base)
-		}
-	}
-}
-
-func (b *scopeBuilder) addKey(key string, in []string, label *Label, base bool) {
-	folded := foldedKey(key)
-	row, ok := b.rows[folded]
-	if !ok {
-		row = uint32(len(b.keys))
-		b.rows[folded] = row
-		b.keys = append(b.keys, keyRow{})
-		b.names.Add(folded, row)
-	}
-	own := *label
-	own.Selector = key
-	if base && b.keys[row].anywhere != nil && len(in) == 0 {
-		return
-	}
-	if len(in) == 0 {
-		// What a document says of a name everywhere goes before what the base pack says of it inside some members.
-		b.keys[row] = keyRow{&own, slices.DeleteFunc(b.keys[row].inside, func(l insideLabel) bool { return l.base && !base })}
-		return
-	}
-	for _, name := range in {
-		folded := foldedKey(name)
-		id, ok := b.ins[folded]
-		if !ok {
-			id = uint32(len(b.ins) + 1)
-			b.ins[folded] = id
-			b.within.Add(folded, id)
-		}
-		// A document's word goes before the base pack's, which was added first.
-		b.keys[row].inside = slices.Insert(b.keys[row].inside, 0, insideLabel{id, &own, base})
-	}
+	return label
 }
 
 func (b *scopeBuilder) addRecord(r *Record) {
@@ -239,7 +193,7 @@ func mergeSpots(spots []*Spot) *Spot {
 	}
 	merged := &Spot{}
 	for _, s := range spots {
-		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.at, merged.Label.at)) {
+		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.Field.At, merged.Label.Field.At)) {
 			merged.Label = s.Label
 		}
 		if s.Record != 0 && (merged.Record == 0 || moreSpecific(s.record, merged.record)) {

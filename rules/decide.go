@@ -1,6 +1,10 @@
 package rules
 
-import "github.com/caddy-minimize/minimize/rules/mask"
+import (
+	"slices"
+
+	"github.com/caddy-minimize/minimize/rules/mask"
+)
 
 // Names in `to` that are no role and no recipient.
 const (
@@ -54,7 +58,7 @@ func (d *Decision) AppendNumber(dst, literal []byte) []byte {
 func (d *Decision) BlankUUID() bool { return d.paint.blank == "uuid" }
 
 // builtin are the limits that no document can lift, for what we disclose. Whole address books are other people's data; PCI DSS
-// 3.3.1 lets nobody keep a card's security code, so nobody may send one.
+// 3.3.1 lets nobody keep a card's security code, so nobody may read one.
 var builtin = []struct {
 	category Category
 	action   Action
@@ -114,7 +118,7 @@ func (k *kind) permit(id CategoryID, f Facts) Decision {
 			continue
 		}
 		action, named := rule.act(id)
-		if !named {
+		if !named || k.egress && isCode(info.Name) && !rule.spells(info.Name) {
 			if d.Rule == "" && !permitted {
 				d.Reason = Surplus
 			}
@@ -267,7 +271,7 @@ func (k *kind) leastBuiltin(c Category) Action {
 		return least
 	}
 	for _, b := range builtin {
-		if b.category.Contains(c) {
+		if b.category.Contains(c) && !(k.egress && isCode(c)) {
 			least = max(least, b.action)
 		}
 	}
@@ -280,6 +284,15 @@ func (k *kind) leastBuiltin(c Category) Action {
 		least = max(least, Strip)
 	}
 	return least
+}
+
+// isCode reports whether a category is of what one party proves something with. It can be sent to whom it is proven to, a
+// card's security code to the payment provider, but a rule has to name it: not even secret or card are enough.
+func isCode(c Category) bool { return AuthSecret.Contains(c) || CardSecurity.Contains(c) }
+
+// spells reports whether a rule names a category that isCode, and not just its grade or what is around it.
+func (r *compiledRule) spells(c Category) bool {
+	return slices.ContainsFunc(r.Acts, func(a Act) bool { return isCode(Category(a.Name)) && Category(a.Name).Contains(c) })
 }
 
 func (k *kind) issued(c Category) bool {
@@ -303,7 +316,13 @@ func (k *kind) paint(rule *kindRule, info *CategoryInfo) *paint {
 	if rule.Length == "hide" {
 		p.spec = p.spec.HideLength()
 	}
-	if p.audience = rule.audience; p.audience == "" {
+	switch {
+	case k.party != nil: // also where a limit of the reader's role speaks: two organisations share no token
+		p.audience = k.party.name
+		p.keys = p.keys.to(p.audience)
+	case rule.audience != "":
+		p.audience = rule.audience
+	default:
 		p.audience = Self
 	}
 	return p

@@ -23,7 +23,7 @@ type Disclosure struct {
 	Download  bool
 	Issues    []Category // what this route hands out: a token passes only where the route says so
 	Time      time.Time
-	Objected  []string // purposes that the caller objects to with this very request
+	Objected  []string // purposes that this very request objects to: its caller, or towards a recipient whose data it is
 	People    People   // nil: no store is configured
 }
 

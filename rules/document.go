@@ -19,8 +19,10 @@ type Document struct {
 	Pos        Pos      // its first line
 	Sum        [32]byte // SHA-256 of its text
 	Home       string   // country (ISO 3166-1 alpha-2) or zone; "" where the document says none
-	Policy     int      // the policy version in force; 0 where the document says none
-	Candidate  bool     // evaluated beside the enforced documents, never enforced
+	Zones      []Zone
+	Places     []Word // the zones that the document names, whoever declares them
+	Policy     int    // the policy version in force; 0 where the document says none
+	Candidate  bool   // evaluated beside the enforced documents, never enforced
 	Operations []Operation
 	Roles      []Word
 	Purposes   []Word
@@ -91,7 +93,7 @@ type Recipient struct {
 	Kind        string
 	Hosts       []string
 	Purposes    []Word
-	Country     string
+	Country     string // or a zone
 	Credentials []string
 	From, Until time.Time // of the contract; zero: none written
 	Suspended   time.Time // zero: not suspended

@@ -62,7 +62,7 @@ func (j *Judge) about() string {
 func (r *Ruleset) kindKey(s *Scope, d *Disclosure, p *party) []byte {
 	key := make([]byte, 0, 128)
 	key = append(key, byte(d.Position), bit(s.undeclared), bit(s.broken), bit(d.Caller.ID != ""), bit(len(d.Caller.Guardian) > 0),
-		bit(p != nil), bit(d.sender() != ""), bit(inside(r.home, d.Caller.Country)), bit(s.retains()),
+		bit(p != nil), bit(d.sender() != ""), bit(r.Within(r.home, d.Caller.Country)), bit(s.retains()),
 		bit(d.People != nil), bit(slices.Contains(d.Objected, d.Purpose)))
 	key = binary.LittleEndian.AppendUint64(key, uint64(s.detectors))
 	for _, t := range r.tests {
@@ -200,9 +200,14 @@ const (
 // Known reports whether a store can be asked about the record's data subject.
 func (p *Pending) Known() bool { return p.subject == subjectKnown }
 
-// Begin answers what a record of this row says itself. Values are in the order of its slots.
+// Begin answers what a record of this row says itself. Values are in the order of its slots. A record that is the whole
+// message and does not say whose it is gets the subject of the message there.
 func (j *Judge) Begin(record int, values []Value) Pending {
-	row, subject := j.scope.records[record], values[slotSubject]
+	row := j.scope.records[record]
+	if row.Subject == nil && len(row.At) == 0 && j.subject != "" { // it is the message
+		values[slotSubject] = Value{Known, []byte(j.subject)}
+	}
+	subject := values[slotSubject]
 	p := Pending{born: row.Born != nil, limit: fullAge, ended: no}
 	switch {
 	case subject.State == Known && len(subject.Text) > 0:
@@ -245,6 +250,9 @@ func (p *Pending) Inside() {
 		p.subject = subjectUnknown
 	}
 }
+
+// Record is a row of the records.
+func (j *Judge) Record(row int) *Record { return j.scope.records[row] }
 
 // Names reports whether records of this row say whose data they are.
 func (j *Judge) Names(record int) bool { return j.scope.records[record].Subject != nil }
@@ -362,6 +370,9 @@ const (
 	whenCountry  = "country"
 	whenDownload = "download"
 )
+
+// minorKnown is an answer that `when: {minor: known}` takes beside true: nobody says an age, and nobody was asked for one.
+const minorKnown = "known"
 
 // ofRecord reports whether a test asks the record, not the caller.
 func (t *Test) ofRecord() bool {

@@ -10,6 +10,7 @@ type kind struct {
 	rules       *Ruleset
 	roles       []string
 	inbound     bool   // we collect
+	egress      bool   // it is sent, and nobody reads it here
 	abroad      bool   // read outside home, or nobody knows where
 	party       *party // nil: a caller who reads for us
 	broken      bool
@@ -51,7 +52,13 @@ type kindRule struct {
 }
 
 // Table holds a decision for every category.
-type Table struct{ decisions []Decision }
+type Table struct {
+	decisions []Decision
+	facts     Facts
+}
+
+// Facts are what the table was made by.
+func (t *Table) Facts() Facts { return t.facts }
 
 // Decide returns the decision for a category. For 0, nothing known, it is keep, or strip where the undeclared is stripped.
 func (t *Table) Decide(c CategoryID) *Decision { return &t.decisions[c] }
@@ -67,7 +74,7 @@ func (k *kind) Table(f Facts) *Table {
 	if t != nil {
 		return t
 	}
-	t = &Table{decisions: make([]Decision, len(k.rules.categories))}
+	t = &Table{decisions: make([]Decision, len(k.rules.categories)), facts: f}
 	for c := range t.decisions {
 		t.decisions[c] = k.decide(CategoryID(c), f)
 	}
@@ -102,7 +109,8 @@ func newKind(s *Scope, d *Disclosure, p *party) *kind {
 	k := &kind{
 		rules: r, roles: r.knownRoles(d), broken: s.broken,
 		inbound: d.Position == Inbound,
-		abroad:  r.home != "" && !inside(r.home, d.Caller.Country) && p == nil && d.Position == Response,
+		egress:  d.Position == Egress,
+		abroad:  r.home != "" && !r.Within(r.home, d.Caller.Country) && p == nil && d.Position == Response,
 		party:   p,
 		people:  d.People != nil,
 		issues:  slices.Clone(d.Issues),
@@ -183,7 +191,7 @@ func (k *kind) comesFrom(from []Word, d *Disclosure) bool {
 }
 
 // address says who of a rule's `to` the disclosure is to. Who reads for an organisation may have what that recipient may
-// have, and nothing by a role; a limit of the role holds, too.
+// have, and nothing by a role; a limit of the role holds, too. Nobody is anonymous who reads for one or calls one.
 func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 	if k.inbound {
 		if hasWord(rule.To, Us) {
@@ -200,7 +208,7 @@ func (k *kind) address(rule *kindRule, d *Disclosure, limit bool) {
 		}
 	}
 	for _, role := range k.roles {
-		if rule.audience == "" && hasWord(rule.To, role) {
+		if rule.audience == "" && hasWord(rule.To, role) && (k.party == nil || role != Anonymous) {
 			rule.audience = role
 		}
 	}
@@ -256,7 +264,11 @@ func (r *Ruleset) conditionOf(t Test) condition {
 	case whenMinor:
 		return condition{what: askMinor, want: t.Want}
 	case whenCountry:
-		return condition{what: askCountry, want: t.Want}
+		var want []string // a record names a country
+		for _, place := range t.Want {
+			want = append(want, r.countriesOf(place)...)
+		}
+		return condition{what: askCountry, want: want}
 	}
 	field := slices.IndexFunc(r.fields, func(s Selector) bool { return slices.Equal(s, t.Field) })
 	return condition{what: askField, field: field, want: t.Want}

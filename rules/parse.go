@@ -17,6 +17,7 @@ func Parse(file string, data []byte) (*Document, error) {
 	if root := p.load(data); root != nil {
 		d.Pos = p.at(root)
 		p.document(root, d)
+		d.Places = p.places
 	}
 	if err := p.errs.Err(); err != nil {
 		return nil, err
@@ -39,6 +40,7 @@ func (p *parser) document(n *yaml.Node, d *Document) {
 	maps.Copy(all, keys{
 		"minimize":   p.version,
 		"home":       set(&d.Home, p.home),
+		"zones":      entries(p, &d.Zones, p.zone),
 		"policy":     set(&d.Policy, p.positive),
 		"candidate":  set(&d.Candidate, p.boolean),
 		"roles":      list(p, &d.Roles, p.word),

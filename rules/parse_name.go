@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,8 +35,34 @@ func (p *parser) country(n *yaml.Node) string {
 	return s
 }
 
-// home reads a country or a zone.
+// home reads a country or a zone. Another document may declare the zone.
 func (p *parser) home(n *yaml.Node) string {
+	if n.Kind == yaml.ScalarNode && isZoneName(n.Value) {
+		p.places = append(p.places, Word{p.at(n), n.Value})
+		return n.Value
+	}
+	return p.country(n)
+}
+
+// zone reads an entry of `zones`. It may hold the countries of a zone that every document has.
+func (p *parser) zone(name, n *yaml.Node) Zone {
+	z := Zone{Pos: p.at(name), Name: name.Value}
+	switch {
+	case zones[z.Name] != nil || IsCountry(z.Name):
+		p.fail(name, "`%s` stands for something else already; choose another name", z.Name)
+	case !isZoneName(z.Name):
+		p.fail(name, "`%s` is no name of a zone; write three or more capitals, such as NORDIC", shorten(z.Name))
+	}
+	list(p, &z.Members, p.member)(n)
+	members := slices.Clone(z.Members)
+	for _, m := range z.Members {
+		members = append(members, zones[m]...)
+	}
+	z.Members = slices.Compact(slices.Sorted(slices.Values(slices.DeleteFunc(members, func(m string) bool { return !IsCountry(m) }))))
+	return z
+}
+
+func (p *parser) member(n *yaml.Node) string {
 	if n.Kind == yaml.ScalarNode && zones[n.Value] != nil {
 		return n.Value
 	}

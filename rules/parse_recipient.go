@@ -20,7 +20,7 @@ func (p *parser) recipient(name, n *yaml.Node) Recipient {
 		"kind":        set(&r.Kind, p.kind),
 		"hosts":       list(p, &r.Hosts, p.host),
 		"purposes":    list(p, &r.Purposes, p.word),
-		"country":     set(&r.Country, p.country),
+		"country":     set(&r.Country, p.home),
 		"credentials": list(p, &r.Credentials, p.header),
 		"contract":    p.contract(&r),
 		"suspended":   set(&r.Suspended, p.from),

@@ -76,6 +76,9 @@ func (p *parser) ruleKeys(r *Rule) keys {
 	for a := Keep; a <= Block; a++ {
 		k[a.String()] = p.acts(r, a)
 	}
+	for _, name := range []string{"hash", "md5", "sha1", "sha256"} {
+		k[name] = p.misplaced(name, "whoever tries all numbers finds the one with a hash that has no key (WP29 opinion 05/2014); write `pseudonymize`")
+	}
 	return k
 }
 
@@ -151,8 +154,8 @@ func (p *parser) when(r *Rule) func(*yaml.Node) {
 				}
 			}
 			list(p, &t.Want, want)(value)
-			if t.Claim == "country" {
-				t.Want = withoutZones(t.Want)
+			if t.Claim == whenMinor && slices.Contains(t.Want, minorKnown) {
+				t.Want = []string{minorKnown, "true"}
 			}
 			r.When = append(r.When, t)
 		})
@@ -167,20 +170,13 @@ func (p *parser) conditions() map[string]func(*yaml.Node) string {
 		}
 		return "false"
 	}
-	return map[string]func(*yaml.Node) string{"minor": truth, "download": truth, "country": p.home}
-}
-
-// withoutZones writes the countries of a zone in its place, since a record names a country.
-func withoutZones(names []string) []string {
-	var out []string
-	for _, name := range names {
-		if members := zones[name]; members != nil {
-			out = append(out, members...)
-			continue
+	minor := func(n *yaml.Node) string {
+		if n.Value == minorKnown {
+			return minorKnown
 		}
-		out = append(out, name)
+		return truth(n)
 	}
-	return out
+	return map[string]func(*yaml.Node) string{whenMinor: minor, whenDownload: truth, whenCountry: p.home}
 }
 
 func (p *parser) unless(n *yaml.Node) *Unless {

@@ -17,8 +17,9 @@ import (
 // parser reads a document's YAML tree by hand, and goes on after an error: a type that decodes itself would stop at the
 // first one, forget the positions, and take NO for a boolean.
 type parser struct {
-	file string
-	errs Errors
+	file   string
+	errs   Errors
+	places []Word // the zones that are named
 }
 
 func (p *parser) at(n *yaml.Node) Pos { return Pos{p.file, n.Line, n.Column} }

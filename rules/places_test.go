@@ -123,12 +123,18 @@ func TestOperation(t *testing.T) {
 		{"* /api/**", "PUT", "/api", true},
 		{"* /api/**", "PUT", "/api/a/b", true},
 		{"* /api/**", "PUT", "/ap", false},
+		{"* /api/*/b/**", "PUT", "/api/*/b", true},
+		{"GET /", "GET", "/", true},
+		{"GET /", "GET", "/a", false},
+		{"GET /a", "GET", "/a/", false},
 	} {
 		o, err := ParseOperation(test.pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.matches(test.method, test.path) != test.want {
+		found := false
+		newOperationTree([]*Document{{}, {Operations: []Operation{o}}}).each(test.method, test.path, func(at operationAt) { found = at.document == 1 })
+		if found != test.want {
 			t.Errorf("%s on %s %s: want %v", test.pattern, test.method, test.path, test.want)
 		}
 	}

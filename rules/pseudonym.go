@@ -9,6 +9,7 @@ import (
 	"hash"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -24,26 +25,55 @@ var tokenEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithP
 type KeyRing struct {
 	current string // the id that new tokens carry: the greatest one, so that keys named by date rotate by themselves
 	macs    sync.Pool
+	own     map[string]*KeyRing // of one recipient alone, by its name
 }
 
-// NewKeyRing checks the keys. An id is 1 to 32 letters, digits, dots or hyphens; a key has at least 16 bytes.
+// NewKeyRing checks the keys by their names. A name is a key's id, 1 to 32 letters, digits, dots or hyphens; or that of a
+// recipient, an underscore and the id: such a key is for this recipient alone. A key has at least 16 bytes.
 func NewKeyRing(keys map[string][]byte) (*KeyRing, error) {
-	if len(keys) == 0 {
-		return nil, errors.New("a key directory needs at least one key: a file of 32 random bytes, its name the key id")
-	}
-	ids := slices.Sorted(maps.Keys(keys))
-	for _, id := range ids {
-		if !validKeyID(id) {
-			return nil, fmt.Errorf("the key id %q is not 1 to 32 letters, digits, dots or hyphens", id)
+	byRecipient := map[string]map[string][]byte{"": {}}
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		id := name[strings.LastIndexByte(name, '_')+1:]
+		recipient := strings.TrimSuffix(strings.TrimSuffix(name, id), "_")
+		if !validKeyID(id) || recipient == "" && id != name {
+			return nil, fmt.Errorf("the key id in %q is not 1 to 32 letters, digits, dots or hyphens", name)
 		}
-		if len(keys[id]) < minKey {
-			return nil, fmt.Errorf("the key %q is shorter than %d bytes; 32 random ones are better", id, minKey)
+		if len(keys[name]) < minKey {
+			return nil, fmt.Errorf("the key %q is shorter than %d bytes; 32 random ones are better", name, minKey)
 		}
+		if byRecipient[recipient] == nil {
+			byRecipient[recipient] = map[string][]byte{}
+		}
+		byRecipient[recipient][id] = keys[name]
 	}
-	k := &KeyRing{current: ids[len(ids)-1]}
+	if len(byRecipient[""]) == 0 {
+		return nil, errors.New("a key directory needs at least one key that is for everybody: a file of 32 random bytes, its name the key id")
+	}
+	k := newRing(byRecipient[""])
+	delete(byRecipient, "")
+	k.own = make(map[string]*KeyRing, len(byRecipient))
+	for recipient, keys := range byRecipient {
+		k.own[recipient] = newRing(keys)
+	}
+	return k, nil
+}
+
+func newRing(keys map[string][]byte) *KeyRing {
+	k := &KeyRing{current: slices.Max(slices.Collect(maps.Keys(keys)))}
 	key := slices.Clone(keys[k.current])
 	k.macs.New = func() any { return hmac.New(sha256.New, key) }
-	return k, nil
+	return k
+}
+
+// Recipients are those who have keys of their own, sorted.
+func (k *KeyRing) Recipients() []string { return slices.Sorted(maps.Keys(k.own)) }
+
+// to is the ring for what goes to a recipient: its own one where it has any.
+func (k *KeyRing) to(recipient string) *KeyRing {
+	if k == nil || k.own[recipient] == nil {
+		return k
+	}
+	return k.own[recipient]
 }
 
 func validKeyID(id string) bool {

@@ -97,12 +97,12 @@ func (r *Ruleset) border(p *party, d *Disclosure) Reason {
 	}
 	for _, country := range countries {
 		switch {
-		case inside(r.home, country):
-		case p.entry == nil || country == "" || country != p.entry.Country:
+		case r.Within(r.home, country):
+		case p.entry == nil || !r.Within(p.entry.Country, country):
 			return Country
 		case p.entry.Transfer == nil:
 			return p.abroad(Country)
-		case !p.entry.Transfer.valid(country, d.Time):
+		case !p.entry.Transfer.valid(r.countriesOf(country), d.Time):
 			return p.abroad(TransferMissing)
 		default:
 			p.transfer = p.entry.Transfer
@@ -124,16 +124,16 @@ func (p *party) abroad(otherwise Reason) Reason {
 // The United States are missing, because only companies of the Data Privacy Framework are: there the entry says adequacy.
 const adequate = "AD AR CA CH FO GB GG IL IM JE JP KR NZ UY"
 
-// valid reports whether a transfer is complete but for categories and consents. Clauses between two companies bind no state, so
+// valid reports whether a transfer to these countries is complete but for categories and consents. Clauses between two companies bind no state, so
 // that for a country without an adequacy decision somebody must have assessed its law (CJEU C-311/18, clause 14 of the
 // SCC); what PIPL 38 asks for has an assessment by PIPL 55.
-func (t *Transfer) valid(country string, now time.Time) bool {
+func (t *Transfer) valid(countries []string, now time.Time) bool {
 	if !inForce(t.From, t.Until, now) {
 		return false
 	}
 	switch t.Mechanism {
 	case "scc", "bcr":
-		return t.Assessment != "" || strings.Contains(adequate, country)
+		return t.Assessment != "" || !slices.ContainsFunc(countries, func(c string) bool { return !strings.Contains(adequate, c) })
 	case "security_assessment", "standard_contract", "certification":
 		return t.Assessment != ""
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -123,7 +124,7 @@ allow: [{id: pay, to: %s, for: p, basis: contract, %s}]
 		{"https://pay.example, http://pay.example:8080", "shop", "keep: [sensitive]", false},
 		{"http://127.0.0.1:8080", "shop", "keep: [card]", true}, {"http://10.0.0.1", "shop", "keep: [card]", false},
 		{"https://pay.example", "shop", "keep: [card]", true}, {"http://pay.example", "shop", "mask: [card.number]", true},
-		{"http://pay.example", "third_party", "keep: [card]", true}, {"http://pay.example", "shop", "keep: [order]", true},
+		{"http://pay.example", "shop", "keep: [card.security]", false}, {"http://pay.example", "third_party", "keep: [card]", true}, {"http://pay.example", "shop", "keep: [order]", true},
 	} {
 		d, err := Parse("a.yaml", []byte("minimize: 1\n"+fmt.Sprintf(text, c.host, c.to, c.acts)))
 		if err != nil {
@@ -135,32 +136,84 @@ allow: [{id: pay, to: %s, for: p, basis: contract, %s}]
 	}
 }
 
-// TestPseudonymsPerRecipient: the token of one recipient says nothing to another one, and is the same whenever it is made.
-func TestPseudonymsPerRecipient(t *testing.T) {
-	keys, err := NewKeyRing(map[string][]byte{"k1": []byte("0123456789abcdef0123456789abcdef")})
-	if err != nil {
-		t.Fatal(err)
+// TestCodesAreSentByName: a card's security code reaches the payment provider that a rule sends it to by name, and nobody
+// reads it, whatever a rule says.
+func TestCodesAreSentByName(t *testing.T) {
+	for _, c := range []struct {
+		acts     string
+		category Category
+		want     Action
+	}{
+		{"keep: [card, secret]", CardSecurity, Strip}, {"keep: [card.security]", CardSecurity, Keep}, {"keep: [card, card.security]", CardSecurity, Keep},
+		{"keep: [auth, secret]", AuthSecret, Strip}, {"keep: [auth.secret]", AuthSecret, Keep}, {"keep: [auth.secret]", AuthToken, Strip},
+		{"keep: [auth.token]", AuthToken, Strip}, {"keep: [addressbook]", AddressBook, Blank}, {"keep: [card]", CardNumber, Keep},
+	} {
+		r := mustCompile(t, "purposes: [p]\nrecipients: {r: {kind: processor, contract: {from: 2026-01-01}}}\nallow: [{id: pay, to: r, for: p, basis: contract, "+c.acts+"}]\n")
+		sent := r.Scope("POST", "/").Judge(&Disclosure{Position: Egress, Recipient: "r", Purpose: "p", Time: modelNow})
+		if got := sent.Table(sent.MessageFacts()).Decide(r.ID(c.category)); got.Action != c.want {
+			t.Errorf("%s sends %s: %v, want %v", c.acts, c.category, got.Action, c.want)
+		}
+		read := r.Scope("GET", "/").Judge(&Disclosure{Caller: Caller{Organisation: "r"}, Purpose: "p", Time: modelNow})
+		if got := read.Table(read.MessageFacts()).Decide(r.ID(c.category)); isCode(c.category) && got.Action != Strip {
+			t.Errorf("%s lets %s be read: %v", c.acts, c.category, got.Action)
+		}
 	}
-	token := func(recipient string) string {
-		d, err := Parse("a.yaml", []byte(`minimize: 1
-purposes: [p]
+}
+
+// TestPseudonymsPerRecipient: the token of one recipient says nothing to another one, and is the same whenever it is made. A
+// recipient with keys of its own has tokens of the greatest of them, and others when it is gone.
+func TestPseudonymsPerRecipient(t *testing.T) {
+	token := func(d *Disclosure, names ...string) string {
+		files := map[string][]byte{}
+		for _, name := range names {
+			files[name] = []byte(name + " 0123456789abcdef")
+		}
+		keys, err := NewKeyRing(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Compile([]*Document{mustParse(t, "a.yaml", `purposes: [p]
+roles: [staff]
 recipients:
   one: {kind: third_party, contract: {from: 2026-01-01}}
-  two: {kind: third_party, contract: {from: 2026-01-01}}
-allow: [{id: ads, to: third_party, for: p, basis: contract, pseudonymize: [device]}]
-`))
+  two_b: {kind: third_party, contract: {from: 2026-01-01}}
+allow: [{id: ads, to: third_party, for: p, basis: contract, keep: [device]}]
+limit: [{id: tokens, to: [staff], pseudonymize: [device]}, {id: theirs, to: third_party, pseudonymize: [device]}]
+`)}, Options{Keys: keys})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Compile([]*Document{d}, Options{Keys: keys})
-		if err != nil {
-			t.Fatal(err)
-		}
-		j := r.Scope("POST", "/").Judge(&Disclosure{Position: Egress, Recipient: recipient, Purpose: "p", Time: modelNow})
+		d.Purpose, d.Time = "p", modelNow
+		j := r.Scope("POST", "/").Judge(d)
 		return string(j.Table(j.MessageFacts()).Decide(r.ID("device.imei")).Append(nil, []byte("490154203237518")))
 	}
-	if one, again, two := token("one"), token("one"), token("two"); one != again || one == two || one == "" {
-		t.Errorf("%s, %s and %s", one, again, two)
+	sent := func(recipient string) *Disclosure { return &Disclosure{Position: Egress, Recipient: recipient} }
+	read := func(organisation string) *Disclosure {
+		return &Disclosure{Caller: Caller{Roles: []string{"staff"}, Organisation: organisation}}
+	}
+	one := token(sent("one"), "k1")
+	for name, same := range map[string]string{
+		"again": token(sent("one"), "k1"), "read": token(read("one"), "k1"), "beside somebody else's": token(sent("one"), "k1", "two_b_k7", "one.k_k3"),
+	} {
+		if same != one || !strings.HasPrefix(one, "hm1_k1_") {
+			t.Errorf("%s: %s, not %s", name, same, one)
+		}
+	}
+	own := token(sent("one"), "k1", "one_k2", "one_k1")
+	if again := token(read("one"), "one_k2", "k9"); again != own || !strings.HasPrefix(own, "hm1_k2_") {
+		t.Errorf("its own key: %s and %s", own, again)
+	}
+	different := map[string]bool{one: true, own: true}
+	for _, other := range []string{
+		token(sent("two_b"), "k1"), token(sent("two_b"), "k1", "two_b_k2"), token(sent("one"), "k1", "one_k1"), token(sent("one"), "k2", "one_k3"),
+	} {
+		if different[other] {
+			t.Errorf("%s says something to another recipient, or after its key", other)
+		}
+		different[other] = true
+	}
+	if token(read("one"), "k1") == token(read("two_b"), "k1") {
+		t.Error("two organisations share the tokens of a role")
 	}
 }
 
@@ -314,4 +367,27 @@ func toward(rec *modelRecord, e *Recipient) *modelRecord {
 	}
 	alone.person = &person
 	return &alone
+}
+
+// TestAnonymousNoRecipient: a limit for readers whom nobody knows is none for calls to a recipient, nor for who reads for one.
+func TestAnonymousNoRecipient(t *testing.T) {
+	r := mustCompile(t, `purposes: [p]
+recipients: {r: {kind: third_party, contract: {from: 2026-01-01}}}
+allow: [{id: all, to: [r, anonymous], for: p, basis: contract, keep: [contact.phone]}]
+limit: [{id: pages, to: anonymous, block: [contact.phone]}]
+`)
+	for _, c := range []struct {
+		d    Disclosure
+		want Action
+	}{
+		{Disclosure{Position: Egress, Recipient: "r"}, Keep},
+		{Disclosure{Caller: Caller{Organisation: "r"}}, Keep},
+		{Disclosure{}, Block},
+	} {
+		c.d.Purpose, c.d.Time = "p", modelNow
+		j := r.Scope("GET", "/").Judge(&c.d)
+		if got := j.Table(j.MessageFacts()).Decide(r.ID("contact.phone")); got.Action != c.want {
+			t.Errorf("%+v: %v (%s)", c.d, got.Action, got.Rule)
+		}
+	}
 }

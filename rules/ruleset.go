@@ -11,9 +11,12 @@ import (
 type Ruleset struct {
 	hash       string
 	home       string
+	zones      map[string][]string // the documents' own
 	categories []CategoryInfo
 	ids        map[Category]CategoryID
-	documents  []*Document // the base pack first
+	documents  []*Document // the base pack first, and behind a document its routes
+	operations *operationTree
+	everywhere rows // the documents that hold for every operation
 	roles      map[string]bool
 	purposes   map[string]bool
 	register   map[string]*Recipient
@@ -26,9 +29,21 @@ type Ruleset struct {
 	keys       *KeyRing
 
 	mu     sync.RWMutex
-	scopes map[string]*Scope // by the documents that hold, a byte each
-	kinds  map[string]*kind
+	scopes map[string]*Scope // by the documents that hold
+
+	vocabularies map[string]*vocabulary // by the documents that hold and have names or words
+
+	kinds map[string]*kind
 }
+
+// rows is a set of rows, a bit each.
+type rows []byte
+
+func newRows(n int) rows { return make(rows, (n+7)/8) }
+
+func (r rows) add(i int) { r[i/8] |= 1 << (i % 8) }
+
+func (r rows) has(i int) bool { return r[i/8]&(1<<(i%8)) != 0 }
 
 // CategoryInfo is one row of a rule set's categories.
 type CategoryInfo struct {

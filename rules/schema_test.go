@@ -69,10 +69,12 @@ func instance(n *yaml.Node) any {
 func TestSchemaDocuments(t *testing.T) {
 	s := compileSchema(t)
 	good, _ := filepath.Glob("testdata/*.yaml")
-	good = append(good, "packs/base.yaml")
+	packs, _ := filepath.Glob("packs/*.yaml")
+	good = append(good, packs...)
+	good = append(good, "../cmd/init/rules/api.yaml")
 	scenarios, _ := filepath.Glob("../test/scenarios/*.yaml")
 	for _, file := range scenarios {
-		if !strings.HasSuffix(file, ".fixtures.yaml") {
+		if !strings.HasSuffix(file, ".fixtures.yaml") && !strings.HasSuffix(file, ".promises.yaml") {
 			good = append(good, file)
 		}
 	}
@@ -111,7 +113,9 @@ func TestSchemaAgrees(t *testing.T) {
 	}{
 		{"", true}, {"rols: [a]", false}, {"roles: [a, b]", true}, {"roles: a", true}, {"roles: []", false}, {"roles: [a, a]", false},
 		{"roles: [a b]", false}, {"roles: [客服, realm:admin]", true}, {"roles: {a: b}", false}, {"roles:", false}, {"roles: [7]", true},
-		{"home: NO", true}, {"home: EEA", true}, {"home: UK", false}, {"home: no", false}, {"home: [CN]", false},
+		{"home: NO", true}, {"home: EEA", true}, {"home: UK", false}, {"home: no", false}, {"home: [CN]", false}, {"home: NORDIC", true}, {"home: Nordic", false},
+		{"zones: {NORDIC: [SE, NO], DACH_2: CH, EUR-1: [EEA, CH]}", true}, {"zones: {EEA: [SE]}", false}, {"zones: {SE: [NO]}", false}, {"zones: {EU: [SE]}", false},
+		{"zones: {nordic: [SE]}", false}, {"zones: {NORDIC: []}", false}, {"zones: {NORDIC: [SE, SE]}", false}, {"zones: {NORDIC: [DACH]}", false}, {"zones: [SE]", false},
 		{"policy: 6", true}, {"policy: 0", false}, {"policy: six", false}, {"policy: \"6\"", false},
 		{"candidate: true", true}, {"candidate: yes", false},
 		{"operations: GET /a", true}, {"operations: [GET /, \"* /a/**\", GET /a/*/b]", true}, {"operations: GET /a/", false}, {"operations: GET /a;b", false}, {"operations: [get /a]", false},
@@ -137,7 +141,7 @@ func TestSchemaAgrees(t *testing.T) {
 		{"fields: [{at: /a, is: a, least: 10}]", true}, {"fields: [{at: /a, is: a, least: 0}]", false}, {"fields: [{at: /a, is: a, least: ten}]", false},
 		{"fields: [{key: \" \", is: order}]", false}, {"fields: [{key: \"a\\tb\", is: order}]", false},
 		{"recipients: {a: {}}", false}, {"recipients: {a: }", false}, {entry + "}}", true}, {"recipients: {a: {kind: friend}}", false},
-		{entry + "country: EEA}}", false}, {entry + "country: NO}}", true}, {entry + "hosts: https://a.example:8443}}", true},
+		{entry + "country: EEA}}", true}, {entry + "country: EU}}", false}, {entry + "country: NO}}", true}, {entry + "hosts: https://a.example:8443}}", true},
 		{entry + "hosts: https://a.example/}}", false}, {entry + "hosts: a.example}}", false}, {entry + "credentials: [X-Key]}}", true},
 		{entry + "credentials: [\"X Key\"]}}", false}, {entry + "contract: {}}}", false}, {entry + "contract: {from: 2026-01-01, until: 2026-12-31}}}", true},
 		{entry + "contract: {from: 2026-13-01}}}", false}, {entry + "suspended: 2026-01-01T00:00:00+01:00}}", true},
@@ -151,10 +155,10 @@ func TestSchemaAgrees(t *testing.T) {
 		{rule + "consent: written, basis: consent}]", true}, {rule + "basis: contract}]", true}, {rule + "basis: none}]", false},
 		{rule + "over: 50/day}]", false}, {rule + "law: x}]", false}, {rule + "unless: {case: x}}]", false},
 		{rule + "numbers: string, length: hide, masks: {contact.phone: \"3+4\"}}]", true}, {rule + "numbers: text}]", false},
-		{rule + "when: {mfa: true, level: [1, 2], /a/b: x, minor: true, download: false, country: [NO, EEA]}}]", true},
-		{rule + "when: {/*/a: x}}]", false}, {rule + "when: {a b: x}}]", false}, {rule + "when: {minor: 1}}]", false},
+		{rule + "when: {mfa: true, level: [1, 2], /a/b: x, minor: true, download: false, country: [NO, EEA, NORDIC]}}]", true},
+		{rule + "when: {/*/a: x}}]", false}, {rule + "when: {a b: x}}]", false}, {rule + "when: {minor: 1}}]", false}, {rule + "when: {minor: known}}]", true},
 		{rule + "when: {mfa: }}]", false}, {rule + "when: {mfa: []}}]", false}, {rule + "when: {country: Norway}}]", false},
-		{rule + "mask: [none]}]", false}, {rule + "mask: [a b]}]", false}, {rule + "block: secret, case: ticket}]", true},
+		{rule + "hash: device}]", false}, {rule + "mask: [none]}]", false}, {rule + "mask: [a b]}]", false}, {rule + "block: secret, case: ticket}]", true},
 		{limit + "}]", true}, {limit + "for: x, law: PIPL 25, over: 50/day}]", true}, {limit + "over: 0/day}]", false}, {limit + "over: 50}]", false},
 		{limit + "case: x}]", false}, {limit + "keep: x}]", false}, {limit + "unless: {}}]", false}, {limit + "unless: {roles: x}}]", false},
 		{limit + "unless: {consent: explicit, case: court_order, purpose: [a, b], organisation: c}}]", true},

@@ -14,13 +14,10 @@ import (
 
 // Scope is what places and names mean in the messages of one operation. Immutable, safe for concurrent use.
 type Scope struct {
+	*vocabulary
 	rules      *Ruleset
 	places     *places
 	records    []*Record
-	names      *detect.Names // declared names, to rows of keys
-	keys       []keyRow
-	within     *detect.Names // names that `in` asks for, to their ids
-	words      []wordLabel
 	detectors  detect.Set
 	kinds      []CategoryID // by detect.Kind
 	undeclared bool
@@ -37,6 +34,7 @@ type Name struct {
 	label   *Label         // what it declares inside any member; nil: nothing, or it depends
 	keys    []uint32       // rows of keys, best first, where it depends on the member around
 	within  []uint32       // what it is as the member around another
+	inner   *Label         // what its last step declares, where it may be read as several: user[name]
 	Context detect.Context // what it tells detectors about its value
 	Data    []CategoryID   // the name itself is such data ("13800138000": {…})
 }
@@ -57,7 +55,7 @@ type Label struct {
 	Text     bool       // free text: detectors run inside
 	Least    int64      // a smaller number is blanked; 0: no lower bound
 	Selector string     // as declared, for refusals and logs; never text of a body
-	at       Selector
+	Field    *Field     // that declares it
 }
 
 // Spot is what is declared for one place.
@@ -124,6 +122,9 @@ func (s *Scope) Element(p Place, index int) Place {
 // Spot returns what is declared for p, or nil.
 func (s *Scope) Spot(p Place) *Spot { return s.places.states[p].spot }
 
+// StripsUndeclared reports whether what nothing is known of goes.
+func (s *Scope) StripsUndeclared() bool { return s.undeclared }
+
 // SlotCount is how many values a record gathers.
 func (s *Scope) SlotCount() int { return slotFields + len(s.rules.fields) }
 
@@ -133,48 +134,6 @@ func (s *Scope) Rules() *Ruleset { return s.rules }
 // retains reports whether some record here is kept for a time only.
 func (s *Scope) retains() bool {
 	return slices.ContainsFunc(s.records, func(r *Record) bool { return r.Retain != "" })
-}
-
-// Name looks a member name up, unescaped. It is slow: callers remember the answer for the scope's life, boundedly.
-func (s *Scope) Name(unescaped []byte) Name {
-	tokens := detect.Fold(unescaped)
-	n := Name{
-		step:    s.places.steps[string(unescaped)],
-		keys:    s.names.Find(nil, tokens),
-		within:  s.within.Find(nil, tokens),
-		Context: detect.ContextOf(tokens),
-	}
-	for _, h := range s.Detect(nil, unescaped, 0) {
-		if !slices.Contains(n.Data, h.Category) {
-			n.Data = append(n.Data, h.Category)
-		}
-	}
-	if !slices.ContainsFunc(n.keys, func(row uint32) bool { return len(s.keys[row].inside) > 0 }) {
-		if len(n.keys) > 0 {
-			n.label = s.keys[n.keys[0]].anywhere
-		}
-		n.keys = nil
-	}
-	return n
-}
-
-// Key returns what the name declares of its value inside the member in (the nearest named one around it; arrays are
-// passed over; nil at the top), or nil. A place's Label goes before it.
-func (s *Scope) Key(n, in *Name) *Label {
-	for _, row := range n.keys {
-		key := &s.keys[row]
-		if in != nil {
-			for i := range key.inside {
-				if slices.Contains(in.within, key.inside[i].within) {
-					return key.inside[i].label
-				}
-			}
-		}
-		if key.anywhere != nil {
-			return key.anywhere
-		}
-	}
-	return n.label
 }
 
 // Hit is a part of a text that a detector recognised. Start and End are byte offsets.
@@ -201,6 +160,16 @@ func (s *Scope) Detect(dst []Hit, text []byte, c detect.Context) []Hit {
 
 // hits are places in texts, on their way from detectors to a caller's own list.
 var hits = sync.Pool{New: func() any { return new([]detect.Hit) }}
+
+// Detectors names the detectors that find a category here.
+func (s *Scope) Detectors(c CategoryID) (names []string) {
+	for kind, id := range s.kinds {
+		if id == c && s.detectors&(1<<kind) != 0 {
+			names = append(names, detect.Detectors[kind].Name)
+		}
+	}
+	return names
+}
 
 // DetectNumber returns the category of a JSON number, in any spelling of it, or 0.
 func (s *Scope) DetectNumber(literal []byte, c detect.Context) CategoryID {

@@ -82,8 +82,11 @@ func (j *Judge) answer(c *condition, p *Pending, person *Person, nth int, minor 
 	case askGuardian:
 		return either(p.whether(p.ward), j.told(p, person, func() bool { return slices.Contains(person.Guardians, j.disclosure.Caller.ID) }))
 	case askMinor:
-		if minor != unknown {
+		switch {
+		case minor != unknown:
 			return oneOf(strconv.FormatBool(minor == yes), c.want)
+		case slices.Contains(c.want, minorKnown) && !p.born:
+			return j.told(p, person, func() bool { return false }) // the store does not say so either
 		}
 	case askEnded:
 		return either(p.ended, j.told(p, person, func() bool { return person.Ended }))
@@ -139,9 +142,10 @@ func (p *Pending) isMinor(person *Person, now time.Time) answer {
 	}
 }
 
-// objectsNow reports whether the data subject objects with this very request.
+// objectsNow reports whether the data subject objects with this very request. What is sent on for somebody carries their
+// objection, whoever they are.
 func (j *Judge) objectsNow(p *Pending) bool {
-	return p.self && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose)
+	return (p.self || j.disclosure.Position == Egress) && slices.Contains(j.disclosure.Objected, j.disclosure.Purpose)
 }
 
 // said returns when a data subject last said something of this purpose, to everybody or to this recipient; zero: never.

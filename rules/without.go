@@ -49,9 +49,10 @@ func (r *Ruleset) Without(e Entry) *Ruleset {
 	at := e.Pos
 	less := &Ruleset{
 		hash: r.hash, home: r.home, categories: r.categories, ids: r.ids, roles: r.roles, purposes: r.purposes,
-		register: maps.Clone(r.register), allow: slices.Clone(r.allow), limit: slices.Clone(r.limit),
+		zones: r.zones, register: maps.Clone(r.register), allow: slices.Clone(r.allow), limit: slices.Clone(r.limit),
 		tests: r.tests, fields: r.fields, most: r.most, lifting: r.lifting, keys: r.keys,
-		scopes: map[string]*Scope{}, kinds: map[string]*kind{},
+		operations: r.operations, everywhere: r.everywhere,
+		scopes: map[string]*Scope{}, vocabularies: map[string]*vocabulary{}, kinds: map[string]*kind{},
 	}
 	maps.DeleteFunc(less.register, func(_ string, entry *Recipient) bool { return entry.Pos == at })
 	less.allow = slices.DeleteFunc(less.allow, func(c *compiledRule) bool { return c.Pos == at })

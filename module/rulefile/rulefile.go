@@ -4,8 +4,11 @@ package rulefile
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/caddy-minimize/minimize/module/openapi"
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/packs"
 )
@@ -15,6 +18,27 @@ const packPrefix = "pack:"
 
 // IsPack reports whether a name is that of a pack, and no path.
 func IsPack(name string) bool { return strings.HasPrefix(name, packPrefix) }
+
+// Expand returns the files and packs that patterns name, each once.
+func Expand(patterns []string) ([]string, error) {
+	var names []string
+	for _, pattern := range patterns {
+		if IsPack(pattern) {
+			names = append(names, pattern)
+			continue
+		}
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("reading the pattern of rule documents %q: %w", pattern, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("no rule document is named %q", pattern)
+		}
+		names = append(names, found...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
 
 // Read returns the text of a file or a pack.
 func Read(name string) ([]byte, error) {
@@ -29,5 +53,36 @@ func Read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// Parse reads a document. All errors come at once, as rules.Errors.
-func Parse(name string, data []byte) (*rules.Document, error) { return rules.Parse(name, data) }
+// Parse reads a document: rules, or an OpenAPI document whose fields are annotated. All errors come at once, as rules.Errors.
+func Parse(name string, data []byte) (*rules.Document, error) {
+	if !openapi.Is(data) {
+		return rules.Parse(name, data)
+	}
+	extended, err := Extended(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.Parse(openapi.Text{File: name, Data: data}, extended)
+}
+
+// Extended reads the document that an overlay extends. Of any other text it is empty.
+func Extended(name string, data []byte) (openapi.Text, error) {
+	if !openapi.Is(data) {
+		return openapi.Text{}, nil
+	}
+	path, err := openapi.Extends(openapi.Text{File: name, Data: data})
+	if err != nil || path == "" {
+		return openapi.Text{}, err
+	}
+	// A root, so that no link in it leads to what the operator has not put there.
+	root, err := os.OpenRoot(filepath.Dir(name))
+	if err != nil {
+		return openapi.Text{}, fmt.Errorf("reading what %s extends: %w", name, err)
+	}
+	defer root.Close()
+	data, err = root.ReadFile(path)
+	if err != nil {
+		return openapi.Text{}, fmt.Errorf("reading what %s extends: %w", name, err)
+	}
+	return openapi.Text{File: filepath.Join(filepath.Dir(name), path), Data: data}, nil
+}

@@ -25,6 +25,9 @@ func NewBudget(bytes int64) *Budget {
 // Left is how many bytes nobody holds now; below 0 where holds took more by force.
 func (b *Budget) Left() int64 { return b.left.Load() }
 
+// Hold counts n bytes more that are held elsewhere for a body, or less where n is negative.
+func (b *Budget) Hold(n int64) { b.take(n, true) }
+
 // take takes n bytes and reports whether there were so many. By force it takes them anyway.
 func (b *Budget) take(n int64, force bool) bool {
 	if b == nil || b.left.Add(-n) >= 0 || force {

@@ -15,6 +15,7 @@ purposes: [work]
 fields:
   - {at: /tel, is: contact.phone}
   - {at: /quiet, is: none}
+  - {at: /order/tail, is: contact.phone}
   - {at: /n, is: aggregate.count, least: 10}
   - {words: [overdue], is: financial.debt}
 allow:
@@ -57,6 +58,9 @@ func TestForm(t *testing.T) {
 	for _, test := range []struct{ name, role, in, want string }{
 		{"nothing", "reader", "", ""},
 		{"nothing personal", "reader", "a=1&b=%41+c&&=x&y&z=&%7a=~!$()*,'@:/?", same},
+		{"names with steps", "reader", "user[name]=Li+Na&users[0][realName]=Li&u.name=Li&p[phone][]=13800138000&n[1]=5&a.b=c&[imei]=x1",
+			"user[name]=L%2A%2A%2A&users[0][realName]=L%2A%2A%2A&u.name=L%2A%2A%2A&p[phone][]=138%2A%2A%2A%2A8000&n[1]=5&a.b=c"},
+		{"a way to a place", "reader", "order[tail]=4321&order[0][tail]=4321&order.tail=4321&tail=4321&order[quiet]=Li+Na", "order[tail]=%2A%2A%2A1&order[0][tail]=4321&order.tail=%2A%2A%2A1&tail=4321&order[quiet]=Li+Na"},
 		{"all rights", "full", "imei=" + imei + "&phone=138%300138000&realName=%E5%BC%A0+x&q={\"imei\":1}", same},
 		{"stripped, first", "reader", "imei=" + imei + "&o=D1&p=2", "o=D1&p=2"},
 		{"stripped, in the middle", "reader", "o=D1&imei=" + imei + "&p=2", "o=D1&p=2"},

@@ -102,7 +102,7 @@ func (w *JSON) pieceHole(fr *frame, from, names, end int) {
 	h := &w.holes[len(w.holes)-1]
 	h.record, h.escaped, h.hits, h.words = fr.record, w.pieceEsc, int32(from), int32(names)
 	w.settleHole(h)
-	if h.judged && h.idle() && w.pending == 0 {
+	if h.judged && h.idle() && w.pending == 0 && w.observer == nil {
 		w.count(h)
 		w.unmake(h)
 	}

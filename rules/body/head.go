@@ -73,6 +73,11 @@ func (h *Head) Header(name, value string) (out string, stays bool, err error) {
 	return h.Text(name, value)
 }
 
+// Cookie judges one pair of a Cookie header by its own name, as if it did not stand in one.
+func (h *Head) Cookie(pair string) (out string, stays bool, err error) {
+	return h.run("", pair, func(w *JSON) { w.cookie(0, len(w.held)) })
+}
+
 // atOnce holds a text until all of it was judged.
 func atOnce(text string) Limits { return Limits{HoldAll: true, MaxBody: int64(len(text))} }
 

@@ -17,6 +17,7 @@ type Limits struct {
 	HoldAll bool    // nothing leaves before the body is complete; MaxBody bounds it
 	MaxBody int64   // with HoldAll: a longer body is refused
 	Budget  *Budget // shared by all bodies; nil: no bound
+	Signed  bool    // what signs the body stands outside of it: it passes unchanged or not at all
 }
 
 // Sink takes output that was fully judged. last says that the body ends with p. p is the rewriter's: use it before returning.
@@ -46,6 +47,7 @@ type JSON struct {
 
 	parameters names // of forms and multipart bodies, as they are meant; zero until there is one
 	boundary   []byte
+	own        []byte                      // the boundary as it is written; nil: as it came
 	passes     func(mediaType string) bool // which files are not read
 
 	held    []byte // the window: input that was not given to the sink yet
@@ -104,6 +106,8 @@ type run struct {
 	detects  bool
 	nests    bool // texts may hold names of their own
 	mayBlock bool
+	observer Observer
+	telling  Observer // of what a text holds, while it is told of
 
 	emitted [maxDepth + 1]bool // by depth: the container there has a member in the output
 	dropped [maxDepth + 1]bool // and a record was dropped from it
@@ -136,7 +140,7 @@ func (w *JSON) reset(j *rules.Judge, l Limits, sink Sink) {
 		l.Hold = defaultHold
 	}
 	w.judge, w.sink, w.limits = j, sink, l
-	w.run = run{stride: min(l.Hold, stepSize)}
+	w.run = run{stride: min(l.Hold, stepSize), signed: l.Signed}
 	w.people = j.People()
 	w.detects, w.hasWords, w.mayBlock = j.Detecting(), w.scope.HasWords(), j.MayBlock()
 	w.nests = !j.KeepsAll()
@@ -189,6 +193,9 @@ func (w *JSON) Close() error {
 // leaves was judged by.
 func (w *JSON) Message() *rules.Table { return w.tableOf(0) }
 
+// Unchanged reports whether every byte went out as it came; for after Close.
+func (w *JSON) Unchanged() bool { return !w.changed && w.report.Read == w.report.Written }
+
 // Report is what was decided so far; complete after Close. It is the rewriter's until Release.
 func (w *JSON) Report() *rules.Report { return &w.report }
 
@@ -219,5 +226,5 @@ func (w *JSON) forget() {
 	}
 	w.crowd.forget()
 	w.judge, w.people, w.sink, w.limits, w.run = nil, nil, nil, Limits{}, run{}
-	w.boundary, w.passes = nil, nil
+	w.boundary, w.own, w.passes = nil, nil, nil
 }

@@ -2,6 +2,7 @@ package body
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -59,6 +60,31 @@ func NewMultipart(j *rules.Judge, l Limits, sink Sink, boundary string, passes f
 	w.frames[1].settle(w)
 	w.state = wantNext
 	return w, nil
+}
+
+// SetBoundary has another boundary stand between the parts that go out, because one that somebody chose can say anything. It
+// has to be one that nobody can foresee, or a part could hold it. The media type of a part says nothing then either: only
+// well-known ones are read. What is signed may go with it: a part can sign the other ones, and not what stands between
+// them. It is for before the first byte.
+func (w *JSON) SetBoundary(own string) { w.own = []byte("--" + own) }
+
+// written is the boundary of the parts that go out.
+func (w *JSON) written() []byte {
+	if w.own != nil {
+		return w.own
+	}
+	return w.boundary
+}
+
+// rebound writes our own boundary in place of the one at i of the window, and returns how much longer it is.
+func (w *JSON) rebound(i int) int {
+	if w.own == nil {
+		return 0
+	}
+	longer := len(w.own) - len(w.boundary)
+	w.held = slices.Replace(w.held, i, i+len(w.boundary), w.own...)
+	w.base -= int64(longer)
+	return longer
 }
 
 // isBoundary reports whether RFC 2046 §5.1.1 lets this stand between parts.
@@ -139,7 +165,7 @@ func (w *JSON) partStart() (bool, error) {
 	}
 	switch string(w.held[at : at+2]) {
 	case "--":
-		w.pos = at + 2
+		w.pos = at + 2 + w.rebound(at-len(w.boundary))
 		w.leave(w.pos)
 		w.part.phase = afterParts
 		return true, nil
@@ -157,6 +183,7 @@ func (w *JSON) partStart() (bool, error) {
 	if err := w.counted(maxParts); err != nil {
 		return false, err
 	}
+	at += w.rebound(at - len(w.boundary))
 	return true, w.beginPart(at+2, at+n+2)
 }
 
@@ -180,6 +207,8 @@ func (w *JSON) beginPart(start, end int) error {
 	switch mediaType := head.mediaType; {
 	case strings.HasPrefix(mediaType, "multipart/"):
 		return w.unreadable(start, "reading parts within a part")
+	case w.own != nil && isJSON(mediaType) && !slices.Contains(knownJSON, mediaType):
+		return unreadPart
 	case isJSON(mediaType):
 		w.part.phase = inJSON
 	case mediaType == "application/octet-stream" && head.file && head.fileName[0] == head.fileName[1]:
@@ -194,6 +223,12 @@ func (w *JSON) beginPart(start, end int) error {
 		return unreadPart
 	}
 	return nil
+}
+
+// knownJSON are the media types of JSON that are registered with IANA and in use: any other could be a word of the client's.
+var knownJSON = []string{
+	"application/json", "text/json", "application/ld+json", "application/geo+json", "application/problem+json", "application/fhir+json", "application/vnd.api+json",
+	"application/hal+json", "application/merge-patch+json", "application/json-patch+json",
 }
 
 // isJSON reports whether a media type is JSON's (RFC 6839 §3.1).

@@ -199,6 +199,58 @@ func TestPartsBoundary(t *testing.T) {
 	}
 }
 
+// TestPartsOwnBoundary: with a boundary of our own nothing of the client's goes out, however the body is cut, and parts stay
+// what they are.
+func TestPartsOwnBoundary(t *testing.T) {
+	s := scopeOf(t, partRules)
+	all := []string{
+		part1("o", "D1"), part1("imei", "1"), part1("phone", "13800138000"), filePart("x", "a.png", "image/png", strings.Repeat("\r\n--\x00", 30)),
+		filePart("j", "x.json", "application/json", `[{"imei":1,"o":3}]`+" \n"),
+	}
+	kept := []string{all[0], part1("phone", "138****8000"), all[3], filePart("j", "x.json", "application/json", "[{\"o\":3}] \n")}
+	const client = "AAAA13800138000AAAA"
+	for _, own := range []string{"o", "ours0123456789abcdefghijklmnopqrstuvwxyz"} {
+		for _, test := range [][2]string{
+			{parts(all...), parts(kept...)}, {"preamble\r\n" + parts(all...) + "epilogue", parts(kept...)}, {parts(all[1]), parts()}, {parts(), parts()},
+			{parts(part1("o", "1"), part1("sign", "x")), parts(part1("o", "1"), part1("sign", "x"))},
+		} {
+			in, want := strings.ReplaceAll(test[0], "--b", "--"+client), strings.ReplaceAll(test[1], "--b", "--"+own)
+			for _, chunk := range []int{1, 7, 5000} {
+				for _, hold := range []int{0, 1, 60} {
+					var c collected
+					w, err := NewMultipart(judgeFor(s, "reader"), Limits{Hold: hold}, c.sink, client, images)
+					if err != nil {
+						t.Fatal(err)
+					}
+					w.SetBoundary(own)
+					if got, _, err := sent(w, &c, in, chunk); err != nil || got != want {
+						t.Fatalf("%q in pieces of %d, hold %d: %v\ngot  %q\nwant %q", in, chunk, hold, err, got, want)
+					}
+				}
+			}
+		}
+	}
+	for mediaType, ok := range map[string]bool{
+		"application/json": true, "application/vnd.api+json": true, "application/alice.smith+json": false, "text/plain": true, "text/alice": false,
+		"application/x-www-form-urlencoded; charset=UTF-8": true,
+	} {
+		var c collected
+		w, _ := NewMultipart(judgeFor(s, "reader"), Limits{}, c.sink, "b", nil)
+		w.SetBoundary("own")
+		if _, _, err := sent(w, &c, parts("Content-Type: "+mediaType+"\n"+part1("x", "1")), 99); (err == nil) != ok {
+			t.Errorf("a part of the type %s: %v", mediaType, err)
+		}
+	}
+	// A mask may not complete our own one either, foreseen or not.
+	var c collected
+	w, _ := NewMultipart(judgeFor(s, "reader"), Limits{}, c.sink, "b", nil)
+	w.SetBoundary("203.0.113.0")
+	got, _, err := sent(w, &c, parts(part1("zz", "\n--203.0.113.7\n")), 99)
+	if want := strings.ReplaceAll(parts(part1("zz", "")), "--b", "--203.0.113.0"); err != nil || got != want {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // TestPartsBlocked: a blocked value refuses the message wherever it stands, but for a record in a list.
 func TestPartsBlocked(t *testing.T) {
 	s := scopeOf(t, partRules)

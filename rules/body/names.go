@@ -138,7 +138,7 @@ func (n *names) member(in *node, raw []byte, escaped bool, stray *field, text *[
 func (n *names) stranger(in *node, name []byte, stray *field) {
 	*stray = field{name: n.scope.Name(name)}
 	stray.in, stray.context, stray.data = &stray.name, stray.name.Context, stray.name.Data
-	stray.place = n.scope.Member(in.place, &stray.name)
+	stray.place = n.scope.Way(in.place, name, &stray.name)
 	stray.look(n.scope, n.scope.Key(&stray.name, in.in))
 }
 

@@ -172,6 +172,9 @@ func (w *JSON) readNested(h *hole, text []byte, table *rules.Table) error {
 	in.frames[0].inherit = h.label
 	in.frames[0].settle(in)
 	in.field = &field{}
+	if w.telling != nil {
+		in.Observe(w.telling)
+	}
 	if _, err := in.Write(text); err != nil {
 		return err
 	}

@@ -108,6 +108,34 @@ func TestUnknownPeople(t *testing.T) {
 	}
 }
 
+// TestWholeMessage: a record that is the whole message and does not say whose it is has the subject of its route, so that a
+// time to keep it can be said without an id in the body.
+func TestWholeMessage(t *testing.T) {
+	const doc = `minimize: 1
+roles: [reader]
+purposes: [work]
+records: [{at: "", created: /since, retain: 1y}, {at: /list/*, created: /since, retain: 1y}]
+allow: [{id: agreed, to: reader, for: work, consent: explicit, keep: [contact.phone]}]
+`
+	s := &register{agreed: map[string]bool{"u1": true}}
+	for _, c := range []struct{ subject, in, want string }{
+		{"u1", `{"phone":"13800138000","since":"2026-11-01"}`, `{"phone":"13800138000","since":"2026-11-01"}`},
+		{"u1", `{"phone":"13800138000","since":"2025-11-01"}`, `{"since":"2025-11-01"}`},
+		{"u1", `{"phone":"13800138000"}`, `{}`},
+		{"u2", `{"phone":"13800138000","since":"2026-11-01"}`, `{"since":"2026-11-01"}`},
+		{"", `{"phone":"13800138000","since":"2026-11-01"}`, `{"since":"2026-11-01"}`},
+		{"u1", `{"list":[{"phone":"13800138000","since":"2026-11-01"}],"since":"2026-11-01"}`, `{"list":[{"since":"2026-11-01"}],"since":"2026-11-01"}`},
+	} {
+		judge := scopeOf(t, doc).Judge(&rules.Disclosure{
+			Caller: rules.Caller{ID: "me", Roles: []string{"reader"}}, Purpose: "work", Subject: c.subject,
+			Time: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), People: s,
+		})
+		if got := output(t, judge, c.in); got != c.want {
+			t.Errorf("%s of %q gave %s, want %s", c.in, c.subject, got, c.want)
+		}
+	}
+}
+
 // TestInsideSomebody: a record that names nobody, inside one that does, cannot be taken for nobody's.
 func TestInsideSomebody(t *testing.T) {
 	const doc = `minimize: 1

@@ -62,12 +62,13 @@ func TestNothingIsLeftOfForms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.SetBoundary(secret)
 		c = collected{}
 		if _, _, err := sent(p, &c, body, 9); err != nil {
 			t.Fatal(err)
 		}
 		for _, w := range []*JSON{w, p} {
-			for i, b := range [][]byte{w.held, w.out, w.facts, w.text, w.edited, w.spare, w.context, w.boundary} {
+			for i, b := range [][]byte{w.held, w.out, w.facts, w.text, w.edited, w.spare, w.context, w.boundary, w.own} {
 				if len(b) > 0 || bytes.Trim(b[:cap(b)], "\x00") != nil {
 					t.Errorf("buffer %d holds %q", i, bytes.Trim(b[:cap(b)], "\x00"))
 				}

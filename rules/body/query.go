@@ -13,6 +13,13 @@ type query struct {
 	out     []byte
 	blank   bool // a name is withheld where there is no parameter to take away
 	refusal *rules.Refusal
+	tell    func(Part) // who observes; nil: nobody
+}
+
+func (q *query) told(by Found, c rules.CategoryID, d *rules.Decision) {
+	if q.tell != nil {
+		q.tell(Part{Found: by, Category: c, Decision: d})
+	}
 }
 
 // rewrite reports false if the text has no parameters after all.
@@ -89,6 +96,7 @@ func (q *query) masked(w *JSON, s string, table *rules.Table) string {
 	for _, hit := range w.scope.Detect(nil, []byte(s), 0) {
 		d := table.Decide(hit.Category)
 		q.block(w, d, hit.Category)
+		q.told(ByDetector, hit.Category, d)
 		if d.Action != rules.Keep {
 			out = append(out, s[from:hit.Start]...)
 			out = d.Append(out, []byte(s[hit.Start:hit.End]))
@@ -154,16 +162,17 @@ func decoded(s string) string {
 // judge returns the strictest decision about a parameter, nil if it stays. whole is whether it is about all of the value,
 // and goes whether nothing of the parameter can be shown.
 func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) (d *rules.Decision, whole, goes bool) {
-	lower := func(c rules.CategoryID, all bool) {
+	lower := func(c rules.CategoryID, all bool, by Found) {
 		next := table.Decide(c)
 		q.block(w, next, c)
+		q.told(by, c, next)
 		if next.Action != rules.Keep && (d == nil || next.Action > d.Action) {
 			d, whole = next, all
 		}
 	}
 	for _, c := range n.Data {
 		if next := table.Decide(c); next.Action != rules.Keep {
-			lower(c, true)
+			lower(c, true, ByOwnName)
 			goes = true // a name cannot be masked in its place
 		}
 	}
@@ -172,13 +181,13 @@ func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) 
 	case label != nil && label.Silent:
 		return d, whole, goes
 	case label != nil && !label.Text:
-		lower(label.Category, true)
+		lower(label.Category, true, ByName)
 		return d, whole, goes
 	case label != nil && table.Decide(label.Category).Action >= rules.Blank:
-		lower(label.Category, true)
+		lower(label.Category, true, ByName)
 	}
 	for _, hit := range w.scope.Detect(nil, []byte(value), n.Context) {
-		lower(hit.Category, hit.Start == 0 && hit.End == len(value))
+		lower(hit.Category, hit.Start == 0 && hit.End == len(value), ByDetector)
 	}
 	if q.hides(w, value, table) {
 		d, goes = table.Decide(0), true
@@ -189,7 +198,8 @@ func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) 
 // hides reports whether a part of a URL holds a withheld name in any of the ways it may be encoded.
 func (q *query) hides(w *JSON, part string, table *rules.Table) bool {
 	for range maxNested {
-		if d, _ := w.strictestName([]byte(part), table); d != nil {
+		if d, c := w.strictestName([]byte(part), table); d != nil {
+			q.told(ByName, c, d)
 			return true
 		}
 		plain := decoded(part)

@@ -12,6 +12,7 @@ const none = -1
 type record struct {
 	table   *rules.Table // what is decided for it; nil while that is not known, or not asked for
 	comma   int          // where the value that starts it starts as a member
+	start   int          // where it starts as a value
 	row     int32        // in the rules
 	parent  int32
 	slots   int32 // its first slot
@@ -32,13 +33,13 @@ type slot struct {
 }
 
 // begin opens the record that starts at a value, if one does. It returns the record that owns the value.
-func (w *JSON) begin(s *rules.Spot, fr *frame, around int32) int32 {
+func (w *JSON) begin(s *rules.Spot, fr *frame, around int32, start int) int32 {
 	if s.Record == 0 {
 		return around
 	}
 	w.undecided++
 	w.records = append(w.records, record{
-		row: int32(s.Record - 1), parent: around, slots: int32(len(w.slots)), comma: fr.comma, hole: none, open: true,
+		row: int32(s.Record - 1), parent: around, slots: int32(len(w.slots)), comma: fr.comma, start: start, hole: none, open: true,
 	})
 	for range w.scope.SlotCount() {
 		w.slots = append(w.slots, slot{})

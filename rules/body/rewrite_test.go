@@ -35,6 +35,15 @@ func TestR2HeterogeneousArray(t *testing.T) {
 	}
 }
 
+// TestNamesWithSteps: what some readers take for a way into an object is read as one, and as the name that it is.
+func TestNamesWithSteps(t *testing.T) {
+	j := judgeFor(scopeOf(t, phones), "reader")
+	got := output(t, j, `{"user.name":"Li Na","userName":"Li Na","users[0][phone]":["x1234"],"items.0.name":"pen","v1.2":"Li Na"}`)
+	if want := `{"user.name":"L***","userName":"Li Na","users[0][phone]":["****"],"items.0.name":"p***","v1.2":"Li Na"}`; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
 func TestR3NestedArrays(t *testing.T) {
 	j := judgeFor(scopeOf(t, phones), "reader")
 	got := output(t, j, `{"a":[[[{"imei":"490154203237518"}],[{"imei":["490154203237518",["356938035643809"]]}]]]}`)

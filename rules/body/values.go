@@ -10,7 +10,7 @@ import (
 func (w *JSON) leaf(fr *frame, f *field, start, end int, k kind) {
 	record := fr.record
 	if f.spot != nil {
-		record = w.begin(f.spot, fr, record)
+		record = w.begin(f.spot, fr, record, start)
 		w.answer(f.spot, record, start, end, k)
 	}
 	if w.skip == 0 {
@@ -23,7 +23,7 @@ func (w *JSON) leaf(fr *frame, f *field, start, end int, k kind) {
 
 // value makes a hole of a scalar unless it surely stays as it is.
 func (w *JSON) value(fr *frame, f *field, record int32, start, end int, k kind) {
-	if len(f.data) == 0 && record == fr.record && (f.label != nil || fr.inherit == nil) && w.plain(f, record, start, end, k) {
+	if w.observer == nil && len(f.data) == 0 && record == fr.record && (f.label != nil || fr.inherit == nil) && w.plain(f, record, start, end, k) {
 		w.stays(fr)
 		return
 	}
@@ -34,7 +34,7 @@ func (w *JSON) value(fr *frame, f *field, record int32, start, end int, k kind) 
 	}
 	w.settleHole(h)
 	// What surely stays is counted and forgotten, unless something around it may still be taken away.
-	if h.judged && h.idle() && (w.pending == 0 || h.uncounted()) {
+	if h.judged && h.idle() && (w.pending == 0 || h.uncounted()) && w.observer == nil {
 		w.count(h)
 		w.unmake(h)
 		w.stays(fr)
@@ -197,7 +197,7 @@ func (w *JSON) enter(i, start int, end byte, k kind) {
 	outer, f := &w.frames[w.depth], w.field
 	record := outer.record
 	if f.spot != nil {
-		record = w.begin(f.spot, outer, record)
+		record = w.begin(f.spot, outer, record, start)
 		w.answer(f.spot, record, start, start, k)
 	}
 	if w.skip != 0 {
@@ -233,7 +233,7 @@ func (w *JSON) enterHole(outer *frame, h *hole) int32 {
 	if h.kind == giant && w.hasWords && !h.silent() {
 		h.judged, h.worded = false, true // until its last word is read
 	}
-	if h.judged && h.idle() && (h.kind < file || w.pending == 0) {
+	if h.judged && h.idle() && (h.kind < file || w.pending == 0 && w.observer == nil) {
 		w.count(h)
 		w.unmake(h)
 		w.stays(outer)

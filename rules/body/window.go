@@ -30,8 +30,10 @@ func (w *JSON) step() error {
 	if err := w.read(); err != nil {
 		return err
 	}
-	w.shed()
-	w.squeeze()
+	if w.observer == nil { // who observes is told offsets into all of the body
+		w.shed()
+		w.squeeze()
+	}
 	if w.limits.HoldAll {
 		return w.holdAll()
 	}
@@ -190,6 +192,9 @@ func (w *JSON) emit(n, limit int, last bool) error {
 	for w.judgings = 0; ; {
 		sent, err := w.try(n, limit, last)
 		if sent || err != nil {
+			if w.observer != nil {
+				w.tell(n)
+			}
 			return err
 		}
 	}
@@ -301,6 +306,7 @@ func (w *JSON) carryRecords(n, limit int) {
 			continue
 		}
 		r.comma -= limit
+		r.start -= limit
 		r.parent = w.moves[r.parent]
 		if r.hole -= int32(n); r.hole < 0 {
 			r.hole = none

@@ -43,7 +43,7 @@ func (w *JSON) write(h *hole, at, limit int) int {
 func (w *JSON) appendBlank(dst []byte, h *hole) []byte {
 	switch {
 	case h.kind == members && w.syntax == multipart:
-		return append(append(dst, w.boundary...), "--"...) // no parts
+		return append(append(dst, w.written()...), "--"...) // no parts
 	case h.kind.unquoted() && h.action == rules.Blank && h.by != nil && h.by.BlankUUID():
 		return append(dst, zeroUUID...)
 	case h.kind.unquoted(), h.kind == members, h.kind == file:
@@ -124,7 +124,7 @@ func (w *JSON) writePart(h *hole, at int) int {
 	w.copyTo(at, h.start)
 	from := len(w.out)
 	w.copyTo(w.write(h, h.start, h.end), h.end)
-	if len(w.boundary) > 0 && bytes.Contains(w.out[from:], w.boundary) {
+	if boundary := w.written(); len(boundary) > 0 && bytes.Contains(w.out[from:], boundary) {
 		w.out = w.out[:from]
 	}
 	return h.end

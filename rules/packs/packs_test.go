@@ -271,3 +271,34 @@ func TestDeclaredNamesAreFound(t *testing.T) {
 		}
 	}
 }
+
+// TestTogether: every platform's pack stands beside the limits of the law that holds at its home, and alone.
+func TestTogether(t *testing.T) {
+	keys, err := rules.NewKeyRing(map[string][]byte{"test": []byte("a key for packs, which is no secret")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := func(name string) *rules.Document {
+		data, ok := packs.Read(name)
+		if !ok {
+			t.Fatalf("no pack is named %s", name)
+		}
+		doc, err := rules.Parse(name+".yaml", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	gdpr := parse("gdpr")
+	for _, name := range packs.Names() {
+		doc := parse(name)
+		if _, err := rules.Compile([]*rules.Document{doc}, rules.Options{Keys: keys}); err != nil {
+			t.Error(err)
+		}
+		if name == "bags" || name == "ecp" {
+			if _, err := rules.Compile([]*rules.Document{gdpr, doc}, rules.Options{Keys: keys}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

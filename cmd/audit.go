@@ -1,0 +1,125 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-minimize/minimize/module/auditlog"
+)
+
+// The exit codes of the audit commands.
+const (
+	auditWhole = iota
+	auditFound
+)
+
+func auditCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Verifies, searches and exports the audit log",
+		Long: `Reads the audit log of a gateway: a file, all files of a log that was rotated (also compressed ones), or the folder that they are in.
+
+Exit codes: 0 unbroken, or something was found to show; 1 the log is not what was written, or nothing was found; 2 wrong usage, or
+there is no such log.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError(c, errors.New("there is no such command; there are verify, query and export"))
+			}
+			return c.Help()
+		},
+	}
+	c.SilenceErrors, c.SilenceUsage = true, true // printed readably already
+	for _, sub := range []*cobra.Command{verifyCommand(), queryCommand(), exportAuditCommand()} {
+		sub.SilenceErrors, sub.SilenceUsage = true, true
+		sub.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+func verifyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "verify [--head HEAD] [--json] <log>...",
+		Short: "Shows where an audit log is not what was written",
+		Long: `Checks that each entry carries the hash of the one before it: a byte that was changed, an entry that was removed, two that were swapped
+are named by file and line. Only the end of a log can be removed without a trace in it. So note the head that this prints in another
+place, and give it to a later verify.`,
+	}
+	head := c.Flags().String("head", "", "The head that an earlier verify printed: it must still be in the log")
+	asJSON := c.Flags().Bool("json", false, "Print the result as one JSON document")
+	c.RunE = func(c *cobra.Command, paths []string) error {
+		v := &auditlog.Verifier{}
+		if *head != "" {
+			var err error
+			if v.Known, err = auditlog.ParseHead(*head); err != nil {
+				return usageError(c, fmt.Errorf("reading --head: %w", err))
+			}
+		}
+		if err := verifyLog(v, paths, c.ErrOrStderr()); err != nil {
+			return usageError(c, err)
+		}
+		if *asJSON {
+			if err := printVerifiedJSON(c.OutOrStdout(), v); err != nil {
+				return err
+			}
+		} else {
+			printVerified(newPainter(c.OutOrStdout()), v)
+		}
+		if len(v.Findings) > 0 {
+			return exitWith(c, auditFound)
+		}
+		return nil
+	}
+	return c
+}
+
+// mostFindings are kept: a log that is none has one in every line.
+const mostFindings = 1000
+
+func verifyLog(v *auditlog.Verifier, paths []string, errs io.Writer) error {
+	if len(paths) == 0 {
+		return errors.New("name the audit log: its file or files, or their folder")
+	}
+	p := newProgress(errs, "entries", 0, 0)
+	defer p.done()
+	err := auditlog.Read(paths, func(e auditlog.Entry) error {
+		v.Next(e)
+		v.Findings = v.Findings[:min(len(v.Findings), mostFindings)]
+		p.at(v.Entries)
+		return nil
+	})
+	v.End()
+	return err
+}
+
+func printVerifiedJSON(out io.Writer, v *auditlog.Verifier) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(map[string]any{"entries": v.Entries, "head": v.Head.String(), "findings": slices.Concat([]auditlog.Finding{}, v.Findings)})
+}
+
+func printVerified(p *painter, v *auditlog.Verifier) {
+	const most = 20
+	for i, f := range v.Findings {
+		if i == most {
+			fmt.Fprintf(p.out, "  and %d more; --json lists them\n", len(v.Findings)-i)
+			break
+		}
+		fmt.Fprintf(p.out, "%s %s:%d: %s\n", p.paint(red, "✗"), f.File, f.Line, f.What)
+	}
+	count := humanize.Comma(int64(v.Entries)) + " entries"
+	if len(v.Findings) == 0 {
+		fmt.Fprintf(p.out, "%s %s, unbroken. The head is\n%s\n%s\n", p.paint(green, "✓"), count, v.Head,
+			p.paint(faint, "Note it in another place: with --head a later verify shows that nothing was removed from the end."))
+		return
+	}
+	fmt.Fprintln(p.out, p.paint(red, count+", and they are not what was written."))
+}

@@ -1,0 +1,190 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-minimize/minimize/module/openapi"
+	"github.com/caddy-minimize/minimize/module/rulefile"
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// The exit codes of the coverage command.
+const (
+	coverageWhole = iota
+	coverageGaps
+	coverageBroken // the input: nothing was compared
+)
+
+func coverageCommand() *cobra.Command {
+	var o coverageOptions
+	c := &cobra.Command{
+		Use:   "coverage [--rules <file>]... [--samples <file or folder>]... [--json] <OpenAPI document>",
+		Short: "Lists the fields of an OpenAPI document that no rule knows",
+		Long: `Lists the fields of an OpenAPI document that no rule knows: neither an annotation (x-data-classification), nor a place or a name
+in the rule documents, nor a name that the base pack knows. Of an overlay it reads the document that it extends. What only
+says yes or no, or one word of a list, is not listed, and neither are variables of paths.
+
+A field that is nobody's is told so: {category: none} in its annotation, or is: none in a rule document.
+
+With samples it also lists the drift: members of real bodies that the document does not have. A sample is a HAR file (what
+browsers and proxies export), or NDJSON with a body in each line; of a folder every *.har, *.ndjson and *.jsonl below it counts:
+
+  {"operation": "GET /api/orders/7", "body": {"id": 7, "status": "paid"}}
+
+No value is printed, and no name that looks like one.
+
+Exit codes: 0 every field is known and nothing drifted, 1 there is something to do, 2 the input is broken.`,
+		SilenceErrors: true, // printed readably already
+		SilenceUsage:  true,
+		Args:          exactlyOne("an OpenAPI document, or the overlay of one"),
+	}
+	c.Flags().StringArrayVar(&o.rules, "rules", nil, "A rule document beside it, or a pack; may be given several times")
+	c.Flags().StringArrayVar(&o.samples, "samples", nil, "Bodies to compare with the document: HAR, NDJSON, or a folder of both")
+	c.Flags().BoolVar(&o.json, "json", false, "Print the results as one JSON document")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return exitWith(c, o.run(c.OutOrStdout(), c.ErrOrStderr(), args[0]))
+	}
+	return c
+}
+
+type coverageOptions struct {
+	rules, samples []string
+	json           bool
+}
+
+// coverageResult is what the command finds.
+type coverageResult struct {
+	Fields    int             `json:"fields"`
+	Uncovered []openapi.Field `json:"uncovered"`
+	Bodies    int             `json:"bodies,omitempty"` // compared
+	Strange   int             `json:"bodies_of_no_operation,omitempty"`
+	Drift     []openapi.Drift `json:"drift,omitempty"`
+}
+
+func (o *coverageOptions) run(out, errs io.Writer, file string) int {
+	r, err := o.compare(errs, file)
+	switch {
+	case err != nil:
+		fmt.Fprintf(errs, "%v\nNothing was compared. Mend this first.\n", err)
+		return coverageBroken
+	case o.json:
+		e := json.NewEncoder(out)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(r); err != nil {
+			fmt.Fprintln(errs, err)
+			return coverageBroken
+		}
+	default:
+		newPainter(out).coverage(r)
+	}
+	if len(r.Uncovered)+len(r.Drift) > 0 {
+		return coverageGaps
+	}
+	return coverageWhole
+}
+
+func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult, error) {
+	spec, err := readSpec(file)
+	if err != nil {
+		return nil, err
+	}
+	d, err := spec.Document()
+	if err != nil {
+		return nil, err
+	}
+	docs := []*rules.Document{d}
+	for _, name := range o.rules {
+		data, err := rulefile.Read(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading the rules: %w", err)
+		}
+		doc, err := rulefile.Parse(name, data)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, doc)
+	}
+	compiled, err := rules.Compile(docs, rules.Options{Keys: madeUpKeys()})
+	if err != nil {
+		return nil, err
+	}
+	r := new(coverageResult)
+	r.Uncovered, r.Fields = spec.Coverage(compiled)
+	if len(o.samples) == 0 {
+		return r, nil
+	}
+	drifts := spec.Drifts()
+	if err := compareSamples(errs, o.samples, drifts); err != nil {
+		return nil, err
+	}
+	r.Bodies, r.Strange, r.Drift = drifts.Bodies, drifts.Strange, drifts.List()
+	return r, nil
+}
+
+// readSpec reads an OpenAPI document, annotated or not.
+func readSpec(file string) (*openapi.Spec, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading an OpenAPI document: %w", err)
+	}
+	if !openapi.Is(data) {
+		return nil, fmt.Errorf("reading an OpenAPI document: %s has neither `openapi` nor `overlay` at its top", file)
+	}
+	extended, err := rulefile.Extended(file, data)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.Read(openapi.Text{File: file, Data: data}, extended)
+}
+
+// madeUpKeys let rules that pseudonymize compile; no value is made.
+func madeUpKeys() *rules.KeyRing {
+	keys, _ := rules.NewKeyRing(testKeys)
+	return keys
+}
+
+func (p *painter) coverage(r *coverageResult) {
+	file := ""
+	for _, g := range r.Uncovered {
+		if g.File != file {
+			file = g.File
+			fmt.Fprintln(p.out, p.paint(bold, file))
+		}
+		fmt.Fprintf(p.out, "%6d  %s  %s\n", g.Line, p.paint(yellow, pointerOrRoot(g.Pointer)), strings.TrimSpace(g.Type+" in a "+g.In+" of "+g.Operation))
+	}
+	if r.Bodies+r.Strange > 0 {
+		p.drift(r)
+	}
+	if len(r.Uncovered) == 0 {
+		fmt.Fprintln(p.out, p.paint(green, fmt.Sprintf("All %d fields are known.", r.Fields)))
+		return
+	}
+	fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%d of %d fields have no rule.", len(r.Uncovered), r.Fields)))
+	fmt.Fprintln(p.out, "Write `x-data-classification: {category: …}` there or in an overlay, or an entry of `fields` in a rule document; `none` is what is nobody's.")
+}
+
+func (p *painter) drift(r *coverageResult) {
+	for _, d := range r.Drift {
+		fmt.Fprintf(p.out, "%s  %s  in a %s of %s  %s\n", p.paint(red, "drift"), p.paint(yellow, d.Pointer), d.In, d.Operation,
+			p.paint(faint, fmt.Sprintf("%d of %d bodies", d.Bodies, r.Bodies)))
+	}
+	fmt.Fprintf(p.out, "%d bodies compared, %d members that the document does not have.", r.Bodies, len(r.Drift))
+	if r.Strange > 0 {
+		fmt.Fprintf(p.out, " %d bodies are of no operation of it.", r.Strange)
+	}
+	fmt.Fprintln(p.out)
+}
+
+func pointerOrRoot(pointer string) string {
+	if pointer == "" {
+		return "the whole body"
+	}
+	return pointer
+}

@@ -1,0 +1,139 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/body"
+)
+
+// The exit codes of the explain command.
+const (
+	explainSent = iota
+	explainRefused
+	explainBroken // the input: nothing was explained
+)
+
+func explainCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "explain [flags] <body.json or ->",
+		Short: "Says of each value of a JSON document what happens to it, and why",
+		Long: `Judges one JSON document with the engine that the gateway uses, for a caller or a recipient that the flags describe, and says
+of each value what it was recognised as and by what, which rule decided, and where a value is not disclosed, what the rules that
+name it lack:
+
+  minimize explain --role support --purpose after_sales order.json
+  minimize explain --to ads-partner --purpose advertising --consent u1:advertising:separate --operation 'POST /v1/events' event.json
+  minimize explain --fixture fixtures/shop.fixtures.yaml 'support sees a masked phone'
+
+Values are hidden unless --values. Times, people and cases that flags cannot say stand in a fixture.
+
+Exit codes: 0 the message is sent, 1 it is refused, 2 rules, flags or the file are broken and nothing was explained.`,
+		SilenceErrors: true, // printed readably already
+		SilenceUsage:  true,
+	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return notExplained(c, err) })
+	who := addWhoFlags(c)
+	patterns := addRulesFlag(c)
+	fixture := c.Flags().String("fixture", "", "Take rules, body and caller from a fixture of this file, by its name")
+	values := c.Flags().Bool("values", false, "Show the values themselves, before and after")
+	asJSON := c.Flags().Bool("json", false, "Print it as one JSON document")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		m, err := explainedMessage(c.InOrStdin(), *patterns, who, *fixture, args)
+		if err != nil {
+			return notExplained(c, err)
+		}
+		return exitWith(c, m.explain(c.OutOrStdout(), c.ErrOrStderr(), *values, *asJSON))
+	}
+	return c
+}
+
+func notExplained(c *cobra.Command, err error) error {
+	fmt.Fprintf(c.ErrOrStderr(), "%v\nNothing was explained. Mend this first.\n", err)
+	return exitWith(c, explainBroken)
+}
+
+// message is a document on its way to somebody.
+type message struct {
+	rules      *rules.Ruleset
+	operation  rules.Operation
+	disclosure *rules.Disclosure
+	body       []byte
+}
+
+func explainedMessage(in io.Reader, patterns []string, who *who, fixture string, args []string) (*message, error) {
+	switch {
+	case fixture != "":
+		return fixtureMessage(fixture, args)
+	case len(args) != 1:
+		return nil, errors.New("naming the document: give one file, or - for standard input")
+	}
+	set, err := loadRules(patterns)
+	if err != nil {
+		return nil, err
+	}
+	m := &message{rules: set}
+	if m.operation, m.disclosure, err = who.disclosure(set); err != nil {
+		return nil, err
+	}
+	if args[0] == "-" {
+		m.body, err = io.ReadAll(in)
+	} else {
+		m.body, err = os.ReadFile(args[0])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the document: %w", err)
+	}
+	return m, nil
+}
+
+// fixtureMessage is the message of a fixture, which its name may leave out if there is only one.
+func fixtureMessage(file string, names []string) (*message, error) {
+	s, err := loadSuite(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range s.fixtures {
+		if strings.Join(names, " ") == f.Name || len(names) == 0 && len(s.fixtures) == 1 {
+			return &message{s.rules, f.operation, &f.disclosure, f.body}, nil
+		}
+	}
+	var known strings.Builder
+	for _, f := range s.fixtures {
+		known.WriteString("\n  " + f.Name)
+	}
+	return nil, fmt.Errorf("finding the fixture: %s has no such one; there are%s", file, &known)
+}
+
+// explain prints what becomes of the message and returns the exit code.
+func (m *message) explain(out, errs io.Writer, values, asJSON bool) int {
+	judge := m.rules.Scope(m.operation.Method, m.operation.Path).Judge(m.disclosure)
+	e, err := body.Explain(judge, m.body)
+	if err != nil {
+		fmt.Fprintln(errs, err)
+		return explainBroken
+	}
+	view := m.view(judge, e, values)
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(view); err != nil {
+			fmt.Fprintln(errs, err)
+			return explainBroken
+		}
+	} else {
+		newPainter(out).explanation(view)
+	}
+	if e.Refusal != nil {
+		return explainRefused
+	}
+	return explainSent
+}

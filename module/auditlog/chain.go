@@ -1,0 +1,160 @@
+// Package auditlog chains the entries of an audit log, so that a change of what was written shows, and reads them again.
+//
+// An entry is a line of JSON that starts with `seq`, counting from 1, and `prev`, the SHA-256 of the line before it. Whoever
+// changes, removes or swaps lines has to write all that follow anew; whoever knows a later line's hash, the head, sees it.
+package auditlog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/tidwall/gjson"
+)
+
+// Head is the last entry of a log.
+type Head struct {
+	Seq  uint64
+	Hash [sha256.Size]byte // of its line, without the line feed
+}
+
+// String is how `audit verify` prints a head, and reads it: 17:3f….
+func (h Head) String() string {
+	return strconv.FormatUint(h.Seq, 10) + ":" + hex.EncodeToString(h.Hash[:])
+}
+
+// ParseHead reads what String writes.
+func ParseHead(s string) (h Head, err error) {
+	seq, hash, _ := bytes.Cut([]byte(s), []byte(":"))
+	if h.Seq, err = strconv.ParseUint(string(seq), 10, 64); err == nil && len(hash) == hex.EncodedLen(len(h.Hash)) {
+		_, err = hex.Decode(h.Hash[:], hash)
+		return h, err
+	}
+	return h, errors.New("a head is a number, a colon and 64 hexadecimal digits")
+}
+
+// after is the head once a line was written.
+func (h Head) after(line []byte) Head { return Head{h.Seq + 1, sha256.Sum256(line)} }
+
+// append appends the start of the entry that follows.
+func (h Head) append(dst []byte) []byte {
+	dst = strconv.AppendUint(append(dst, `{"seq":`...), h.Seq+1, 10)
+	dst = hex.AppendEncode(append(dst, `,"prev":"`...), h.Hash[:])
+	return append(dst, `",`...)
+}
+
+// Chain writes entries that follow each other. It is safe for concurrent use.
+type Chain struct {
+	mu   sync.Mutex
+	w    io.Writer
+	head Head
+	cut  bool // the last line has no end
+	line []byte
+}
+
+// NewChain returns a chain that goes on behind head.
+func NewChain(w io.Writer, head Head) *Chain { return &Chain{w: w, head: head} }
+
+// Head is what was written last.
+func (c *Chain) Head() Head {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.head
+}
+
+// Write writes one entry: a JSON object with members, and a line feed.
+func (c *Chain) Write(entry []byte) (int, error) {
+	object := bytes.TrimRight(entry, "\n")
+	if len(object) < 3 || object[0] != '{' {
+		return 0, errors.New("writing an audit entry that is no object")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.line = c.line[:0]
+	if c.cut { // what was cut off stays a line of its own
+		c.line = append(c.line, '\n')
+	}
+	start := len(c.line)
+	c.line = append(append(c.head.append(c.line), object[1:]...), '\n')
+	n, err := c.w.Write(c.line)
+	if err == nil && n < len(c.line) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		c.cut = c.cut || n > 0
+		return 0, err
+	}
+	c.cut = false
+	c.head = c.head.after(c.line[start : len(c.line)-1])
+	return len(entry), nil
+}
+
+// Continue returns a chain that goes on where a file ends, or where the newest of those ends that were rotated out of it. A
+// log that is not there yet starts with the first entry.
+func Continue(w io.Writer, file string) (*Chain, error) {
+	c := NewChain(w, Head{})
+	line, cut, err := lastLine(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the end of the audit log: %w", err)
+	}
+	if c.cut = cut; len(line) == 0 {
+		if line, err = lastRotated(file); err != nil {
+			return nil, err
+		}
+	}
+	if len(line) > 0 {
+		c.head = Head{Seq: gjson.GetBytes(line, "seq").Uint(), Hash: sha256.Sum256(line)}
+	}
+	return c, nil
+}
+
+// lastRotated returns the last line of the files that were rotated: audit-2026-11-22T09-00-00.000.jsonl, perhaps with .gz.
+func lastRotated(file string) (line []byte, err error) {
+	ext := filepath.Ext(file)
+	rotated, _ := filepath.Glob(strings.TrimSuffix(file, ext) + "-*" + ext + "*")
+	if len(rotated) == 0 {
+		return nil, nil
+	}
+	if rotated, err = inOrder(rotated); err != nil {
+		return nil, err
+	}
+	err = readFile(rotated[len(rotated)-1], func(e Entry) error { line = append(line[:0], e.Text...); return nil })
+	return line, err
+}
+
+// maxEntry is far more than an entry has.
+const maxEntry = 1 << 20
+
+// lastLine returns the last line of a file that has an end. cut is whether something without one stands behind it.
+func lastLine(file string) (line []byte, cut bool, err error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, false, err
+	}
+	tail := make([]byte, min(size, 2*maxEntry))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
+		return nil, false, err
+	}
+	end := bytes.LastIndexByte(tail, '\n')
+	if end < 0 {
+		return nil, len(tail) > 0, nil
+	}
+	return tail[bytes.LastIndexByte(tail[:end], '\n')+1 : end], end+1 < len(tail), nil
+}

@@ -1,0 +1,189 @@
+package auditlog
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// Entry is a line of a log.
+type Entry struct {
+	File string
+	Line int    // from 1
+	Text []byte // valid until the next one
+}
+
+// Finding is a place where a log is not what was written.
+type Finding struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+	What string `json:"what"`
+}
+
+// Read calls each with the entries of the files, in the order in which they were written. A log that was rotated is several
+// files, compressed ones end with .gz; a folder stands for the logs in it.
+func Read(paths []string, each func(Entry) error) error {
+	files, err := inOrder(paths)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := readFile(file, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readFile(file string, each func(Entry) error) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(file, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			return fmt.Errorf("reading the audit log %s: %w", file, err)
+		}
+	}
+	lines := bufio.NewReaderSize(r, 64<<10)
+	for n := 1; ; n++ {
+		line, err := readLine(lines)
+		if len(line) > 0 {
+			if err := each(Entry{file, n, bytes.TrimSuffix(line, []byte("\n"))}); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading the audit log %s: %w", file, err)
+		}
+	}
+}
+
+// readLine returns a line with its line feed, whose bytes hold until the next one.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if err != bufio.ErrBufferFull {
+		return line, err
+	}
+	long := bytes.Clone(line)
+	for err == bufio.ErrBufferFull && len(long) <= maxEntry {
+		line, err = r.ReadSlice('\n')
+		long = append(long, line...)
+	}
+	if err == bufio.ErrBufferFull {
+		return nil, errors.New("a line is longer than any entry: this is no audit log")
+	}
+	return long, err
+}
+
+// errEnough ends a reading early.
+var errEnough = errors.New("enough")
+
+// inOrder returns the files by the number of their first entry.
+func inOrder(paths []string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("finding the audit log: %w", err)
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		for _, pattern := range []string{"*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz", "*.log", "*.log.gz"} {
+			found, _ := filepath.Glob(filepath.Join(path, pattern))
+			files = append(files, found...)
+		}
+	}
+	if len(files) == 0 {
+		return nil, errors.New("finding the audit log: there is no *.jsonl, *.json or *.log, compressed (.gz) or not")
+	}
+	first := map[string]uint64{}
+	for _, file := range files {
+		err := readFile(file, func(e Entry) error {
+			first[file] = gjson.GetBytes(e.Text, "seq").Uint()
+			return errEnough
+		})
+		if err != nil && err != errEnough {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(files, func(a, b string) int {
+		switch {
+		case first[a] < first[b]:
+			return -1
+		case first[a] > first[b]:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	return slices.Compact(files), nil
+}
+
+// Verifier checks that entries follow each other.
+type Verifier struct {
+	Known    Head // an entry that was noted elsewhere, to be found again; Seq 0: none
+	Entries  int
+	Findings []Finding
+	Head     Head // of the last entry
+	last     Entry
+	started  bool
+}
+
+// Next checks an entry.
+func (v *Verifier) Next(e Entry) {
+	v.Entries++
+	fields := gjson.GetManyBytes(e.Text, "seq", "prev")
+	seq := fields[0].Uint()
+	var prev [sha256.Size]byte
+	n, err := hex.Decode(prev[:], []byte(fields[1].String()))
+	switch {
+	case !gjson.ValidBytes(e.Text) || seq == 0 || err != nil || n != len(prev):
+		v.found(e, "this is no entry: it was cut off, or changed")
+		return // the next one follows the one before
+	case !v.started && seq > 1:
+		v.found(e, fmt.Sprintf("the log begins with entry %d: older files are missing", seq))
+	case !v.started:
+	case seq == 1:
+		v.found(e, fmt.Sprintf("a new chain begins behind entry %d: the log was moved away, or its end removed", v.Head.Seq))
+	case seq > v.Head.Seq+1:
+		v.found(e, fmt.Sprintf("the entries from %d to %d are missing", v.Head.Seq+1, seq-1))
+	case seq <= v.Head.Seq:
+		v.found(e, fmt.Sprintf("entry %d stands behind entry %d", seq, v.Head.Seq))
+	case prev != v.Head.Hash:
+		v.found(v.last, "this entry was changed after it was written, or what the next one says of it")
+	}
+	v.started = true
+	v.Head, v.last = Head{seq, sha256.Sum256(e.Text)}, Entry{File: e.File, Line: e.Line}
+	if seq == v.Known.Seq && v.Head != v.Known {
+		v.found(e, "this entry is another one than the head that was noted")
+	}
+}
+
+// End checks that the log goes as far as is known.
+func (v *Verifier) End() {
+	if v.Head.Seq < v.Known.Seq {
+		v.found(v.last, fmt.Sprintf("the log ends before entry %d, which was noted: its end was removed", v.Known.Seq))
+	}
+}
+
+func (v *Verifier) found(e Entry, what string) {
+	v.Findings = append(v.Findings, Finding{e.File, e.Line, what})
+}
