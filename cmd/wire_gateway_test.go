@@ -254,11 +254,7 @@ func (w *ward) site(c *crossing) string {
 		if c.Subject != "" {
 			options += "subject {claim.subject}\n"
 		}
-		inbound := ""
-		if inboundIsKnown() {
-			inbound = "inbound\n"
-		}
-		return "minimize {\n" + inbound + options + "}\nreverse_proxy " + w.recorder.plain + "\n"
+		return "minimize {\ninbound\n" + options + "}\nreverse_proxy " + w.recorder.plain + "\n"
 	}
 	if c.Subject != "" {
 		options += "subject {header.X-Subject}\n"

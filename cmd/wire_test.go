@@ -92,9 +92,6 @@ func (w *ward) run(t *testing.T) {
 	gateway := w.start(t)
 	for _, c := range w.crossings {
 		t.Run(c.Name, func(t *testing.T) {
-			if c.Direction == "inbound" && c.Recipient == "" && !inboundIsKnown() {
-				t.Skip("`minimize { inbound }` is not known")
-			}
 			c.cross(t, gateway, w.recorder)
 		})
 	}
@@ -266,12 +263,6 @@ func TestWirePastHold(t *testing.T) {
 	if !strings.Contains(sent, "aaaaaaaa") || strings.Contains(sent, "114.80.166") || strings.HasSuffix(sent, "0\r\n\r\n") {
 		t.Errorf("the recipient received %d bytes, the last %q", len(sent), sent[max(0, len(sent)-20):])
 	}
-}
-
-// inboundIsKnown reports whether the directive can judge what a client sends.
-func inboundIsKnown() bool {
-	_, err := adapt("Caddyfile", "http://localhost {\nminimize {\ninbound\n}\n}")
-	return err == nil || !strings.Contains(err.Error(), "inbound")
 }
 
 // moved is a copy of what is known, with every time moved.
