@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -121,7 +122,7 @@ func testNames(t *testing.T) map[string]bool {
 // promiseTable writes the table, and finds what is promised and not proven.
 func promiseTable(platforms []platform, proofs map[string][]string, tests map[string]bool) (table string, errs []error) {
 	var b strings.Builder
-	seen := map[string]bool{}
+	seen, policies := map[string]bool{}, map[string]bool{} // policies by how their ids start: C0-
 	all, whole, partly, not := 0, 0, 0, 0
 	for _, platform := range platforms {
 		fmt.Fprintf(&b, "\n## %s\n\n| promise | clause | | kept by |\n|---|---|---|---|\n", platform.name)
@@ -129,7 +130,7 @@ func promiseTable(platforms []platform, proofs map[string][]string, tests map[st
 			if seen[p.ID] {
 				errs = append(errs, fmt.Errorf("%s stands there twice", p.ID))
 			}
-			seen[p.ID] = true
+			seen[p.ID], policies[p.ID[:min(3, len(p.ID))]] = true, true
 			errs = append(errs, p.check(proofs[p.ID], tests)...)
 			switch {
 			case p.Not != "":
@@ -143,8 +144,8 @@ func promiseTable(platforms []platform, proofs map[string][]string, tests map[st
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", p.ID, cell(p.Clause), cell(p.Promise), cell(p.keptBy(proofs[p.ID])))
 		}
 	}
-	for id := range proofs {
-		if !seen[id] {
+	for _, id := range slices.Sorted(maps.Keys(proofs)) {
+		if policies[id[:3]] && !seen[id] {
 			errs = append(errs, fmt.Errorf("fixtures prove %s, which nobody promised", id))
 		}
 	}
