@@ -28,30 +28,42 @@ func TestEgressFromThatSecond(t *testing.T) {
 			{"transfer", "home: CN\n", inContract + "\ncountry: US\ntransfer: {mechanism: certification, assessment: PIA, until: WHEN}", "transfer", http.StatusUnavailableForLegalReasons},
 		} {
 			t.Run(c.name+map[int]string{1: " over HTTP/1.1", 2: " over HTTP/2"}[protocol], func(t *testing.T) {
-				s := newLateServer(t, protocol)
-				g := prepare(t)
-				ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-				if err := os.WriteFile(g.dir+"/ca.pem", ca, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				when := time.Now().Add(1500 * time.Millisecond)
-				entry := strings.ReplaceAll(c.entry, "WHEN", when.UTC().Format(time.RFC3339Nano))
-				g.write("rules/shop.yaml", partnerRules(s.URL, entry, everything)+c.home)
-				if err := g.load("", "", "minimize_egress ads {\npurpose advertising\ntransport http {\ntls_trust_pool file {dir}/ca.pem\n}\n}"); err != nil {
-					t.Fatal(err)
-				}
-				loads := running.Load().loads.Load()
-				passed, refused := g.underLoad(when, c.status, c.reason)
-				if passed == 0 || s.arrived.Load() < passed || s.late.Load() != 0 || int64(s.conns.Load()) >= passed {
-					t.Errorf("%d passed, %d arrived on %d connections, %d of them late", passed, s.arrived.Load(), s.conns.Load(), s.late.Load())
-				}
-				audit := g.read("audit.jsonl")
-				if n := strings.Count(audit, `"reason":"`+c.reason+`"`); int64(n) < refused || !strings.Contains(audit, `"recipient":"ads"`) || running.Load().loads.Load() != loads {
-					t.Errorf("%d of %d refusals are in the audit log", n, refused)
+				wait := 1500 * time.Millisecond
+				for !fromThatSecond(t, protocol, wait, c.home, c.entry, c.status, c.reason) {
+					if wait *= 3; wait > time.Minute {
+						t.Fatal("nothing is sent over pooled connections in time")
+					}
 				}
 			})
 		}
 	}
+}
+
+// fromThatSecond reports false where the machine was too slow to send enough before the moment.
+func fromThatSecond(t *testing.T, protocol int, wait time.Duration, home, entry string, status int, reason string) bool {
+	t.Helper()
+	s := newLateServer(t, protocol)
+	g := prepare(t)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(g.dir+"/ca.pem", ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	when := time.Now().Add(wait)
+	entry = strings.ReplaceAll(entry, "WHEN", when.UTC().Format(time.RFC3339Nano))
+	g.write("rules/shop.yaml", partnerRules(s.URL, entry, everything)+home)
+	if err := g.load("", "", "minimize_egress ads {\npurpose advertising\ntransport http {\ntls_trust_pool file {dir}/ca.pem\n}\n}"); err != nil {
+		t.Fatal(err)
+	}
+	loads := running.Load().loads.Load()
+	passed, refused := g.underLoad(when, status, reason)
+	if s.arrived.Load() < passed || s.late.Load() != 0 {
+		t.Errorf("%d passed, %d arrived, %d of them late", passed, s.arrived.Load(), s.late.Load())
+	}
+	audit := g.read("audit.jsonl")
+	if n := strings.Count(audit, `"reason":"`+reason+`"`); int64(n) < refused || !strings.Contains(audit, `"recipient":"ads"`) || running.Load().loads.Load() != loads {
+		t.Errorf("%d of %d refusals are in the audit log", n, refused)
+	}
+	return passed > 2*int64(s.conns.Load())
 }
 
 // lateServer is a recipient that counts what should not have arrived.
