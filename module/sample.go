@@ -3,6 +3,7 @@ package minimize
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/body"
@@ -17,7 +18,7 @@ type Sample struct {
 }
 
 // Judge returns what leaves of a message: that a recipient gets, that we collect, or that a caller reads. Its error is a
-// *rules.Refusal, or judging failed. Of the headers of a client's request nothing is said here: they return as they are.
+// *rules.Refusal, or judging failed.
 func (s *Sample) Judge(set *rules.Ruleset, o rules.Operation, d *rules.Disclosure) (*Sample, error) {
 	if d.Position == rules.Egress {
 		if lacks := set.Recipient(d.Recipient).Lacks(d.Time); lacks != rules.Permitted {
@@ -32,23 +33,13 @@ func (s *Sample) Judge(set *rules.Ruleset, o rules.Operation, d *rules.Disclosur
 }
 
 func (s *Sample) request(j *rules.Judge, to *rules.Recipient) (out *Sample, err error) {
-	head := body.NewHead(j)
-	out = &Sample{Path: s.Path, Header: s.Header}
-	if to != nil {
-		if out.Path, err = head.Path(s.Path); err != nil {
-			return nil, err
-		}
+	if to == nil {
+		out, err = s.trimmed(j)
+	} else {
+		out, err = s.sent(j, to)
 	}
-	if s.Query != "" {
-		if out.Query, err = head.Query(s.Query); err != nil {
-			return nil, err
-		}
-	}
-	if to != nil {
-		sifter := requestSifter{judge: j, credentials: to.Credentials, ours: func(string, []string) bool { return false }}
-		if out.Header, err = sifter.sift(head, s.Header); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	if len(s.Body) == 0 {
 		return out, nil
@@ -59,6 +50,34 @@ func (s *Sample) request(j *rules.Judge, to *rules.Recipient) (out *Sample, err 
 	}
 	out.Body, err = s.rewrite(func(sink body.Sink) (*body.JSON, error) { return kind.rewriter(j, body.Limits{}, sink) })
 	return out, err
+}
+
+// sent is the head as a recipient gets it.
+func (s *Sample) sent(j *rules.Judge, to *rules.Recipient) (out *Sample, err error) {
+	head := body.NewHead(j)
+	out = new(Sample)
+	if out.Path, err = head.Path(s.Path); err != nil {
+		return nil, err
+	}
+	if out.Query, err = head.Query(s.Query); err != nil {
+		return nil, err
+	}
+	sifter := requestSifter{judge: j, credentials: to.Credentials, ours: func(string, []string) bool { return false }}
+	out.Header, err = sifter.sift(head, s.Header)
+	return out, err
+}
+
+// trimmed is the head as our own backend gets it.
+func (s *Sample) trimmed(j *rules.Judge) (*Sample, error) {
+	req := &http.Request{Header: s.Header.Clone(), URL: &url.URL{RawQuery: s.Query}}
+	a := &arrival{passage: passage{message: &message{h: &Handler{caller: new(caller)}, scope: j.Scope()}, req: req}}
+	a.signed = len(req.Header["Signature"]) > 0 || len(req.Header["Signature-Input"]) > 0
+	t := a.trim(j)
+	if t.refusal != nil {
+		return nil, t.refusal
+	}
+	t.apply(req)
+	return &Sample{Query: req.URL.RawQuery, Header: req.Header}, nil
 }
 
 func (s *Sample) answer(j *rules.Judge) (out *Sample, err error) {

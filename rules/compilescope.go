@@ -43,7 +43,7 @@ func (c *compiler) compileFields() {
 			}
 		}
 		for _, r := range d.Records {
-			c.meet(seen, "the record "+r.At.String(), "record "+r.At.String(), declared{d, r.says(), r.Pos})
+			c.meet(seen, "the record "+cmp.Or(r.At.String(), "of the whole body"), "record "+r.At.String(), declared{d, r.says(), r.Pos})
 		}
 	}
 }

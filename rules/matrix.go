@@ -28,7 +28,7 @@ type MatrixRow struct {
 }
 
 // Cell is what one audience may have of one category. A caller who is several audiences has the most of what their allows
-// give, and the least of what their limits leave.
+// give, and the least of what their limits leave; but a limit to anonymous is none for who reads their own.
 type Cell struct {
 	Action    Action // at most
 	Otherwise Action // where nothing of what Marks ask for holds
@@ -174,7 +174,7 @@ func (r *compiledRule) marks(a Audience, action Action) (m Marks) {
 func (r *Ruleset) limited(c *Cell, a Audience, d *Disclosure, id CategoryID) {
 	for _, rule := range r.limit {
 		action, named := rule.act(id)
-		if !named || !rule.purposeFits(d.Purpose) || !a.in(rule.To) || rule.Unless.met(&Disclosure{Purpose: d.Purpose, Caller: Caller{Organisation: d.Recipient}}) {
+		if !named || !rule.purposeFits(d.Purpose) || !a.in(rule.To) && (a.Name == Us || !hasWord(rule.To, Any)) || rule.Unless.met(&Disclosure{Purpose: d.Purpose, Caller: Caller{Organisation: d.Recipient}}) {
 			continue
 		}
 		if action > c.Otherwise || action > c.Action {
