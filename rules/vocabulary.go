@@ -24,11 +24,17 @@ func (r *Ruleset) vocabularyOf(hold rows) *vocabulary {
 			key.add(i)
 		}
 	}
+	r.mu.RLock()
+	v := r.vocabularies[string(key)]
+	r.mu.RUnlock()
+	if v != nil {
+		return v
+	}
+	made := r.newVocabulary(key) // it takes milliseconds, and nobody else should wait for them
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := r.vocabularies[string(key)]
-	if v == nil {
-		v = r.newVocabulary(key)
+	if v = r.vocabularies[string(key)]; v == nil {
+		v = made
 		r.vocabularies[string(key)] = v
 	}
 	return v

@@ -157,11 +157,23 @@ func TestContinue(t *testing.T) {
 	}
 }
 
-// TestContinueRotated: behind a restart right after a rotation the log goes on, too.
+// TestContinueRotated: behind a restart right after a rotation the log goes on, whatever else lies beside it.
 func TestContinueRotated(t *testing.T) {
-	dir, lines := t.TempDir(), written(t, 9)
-	os.WriteFile(filepath.Join(dir, "audit-2026-11-21T10-00-00.000.jsonl"), bytes.Join(lines[:4], nil), 0o600)
-	os.WriteFile(filepath.Join(dir, "audit-2026-11-22T10-00-00.000.jsonl"), bytes.Join(lines[4:], nil), 0o600)
+	dir, lines := t.TempDir(), written(t, 20)
+	for name, data := range map[string][]byte{
+		"audit-2026-11-21T10-00-00.000.jsonl":           bytes.Join(lines[:4], nil),
+		"audit-2026-11-22T10-00-00.000-size.jsonl":      bytes.Join(lines[4:9], nil),
+		"audit-2026-11-22T10-00-00.000-size.jsonl.gz":   {0x1f, 0x8b, 8}, // cut off while it was compressed
+		"audit-2026-11-20T10-00-00.000.jsonl.gz":        {},
+		"audit-staging.jsonl":                           bytes.Join(lines, nil), // another log
+		"audit-staging-2026-11-22T10-00-00.000.jsonl":   bytes.Join(lines, nil),
+		"audit-2026-11-22T10-00-00.000-empty.jsonl":     nil,
+		"audit-2026-11-22T11-00-00.000-strange.jsonl.x": []byte("{}\n"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c, err := Continue(io.Discard, filepath.Join(dir, "audit.jsonl"))
 	if err != nil || c.Head().Seq != 9 {
 		t.Errorf("%s, %v", c.Head(), err)

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,29 +108,36 @@ func Continue(w io.Writer, file string) (*Chain, error) {
 		return nil, fmt.Errorf("reading the end of the audit log: %w", err)
 	}
 	if c.cut = cut; len(line) == 0 {
-		if line, err = lastRotated(file); err != nil {
-			return nil, err
-		}
+		line = lastRotated(file)
 	}
 	if len(line) > 0 {
-		c.head = Head{Seq: gjson.GetBytes(line, "seq").Uint(), Hash: sha256.Sum256(line)}
+		c.head = Head{Seq: seqOf(line), Hash: sha256.Sum256(line)}
 	}
 	return c, nil
 }
 
-// lastRotated returns the last line of the files that were rotated: audit-2026-11-22T09-00-00.000.jsonl, perhaps with .gz.
-func lastRotated(file string) (line []byte, err error) {
+// rotatedAt is what Caddy's file writer puts behind the name of a file that it rotates, with .gz or .zst when it is compressed.
+var rotatedAt = regexp.MustCompile(`^-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}`)
+
+// lastRotated returns the last line of the files that were rotated: audit-2026-11-22T09-00-00.000.jsonl, perhaps with .gz. One
+// that cannot be read, such as half of a compressed file, is passed over: verify finds what is missing then.
+func lastRotated(file string) (last []byte) {
 	ext := filepath.Ext(file)
-	rotated, _ := filepath.Glob(strings.TrimSuffix(file, ext) + "-*" + ext + "*")
-	if len(rotated) == 0 {
-		return nil, nil
+	name := strings.TrimSuffix(file, ext)
+	found, _ := filepath.Glob(name + "-*" + ext + "*")
+	for _, rotated := range found {
+		if !rotatedAt.MatchString(strings.TrimPrefix(rotated, name)) {
+			continue // another log
+		}
+		var line []byte
+		if readFile(rotated, func(e Entry) error { line = append(line[:0], e.Text...); return nil }) == nil && seqOf(line) > seqOf(last) {
+			last = line
+		}
 	}
-	if rotated, err = inOrder(rotated); err != nil {
-		return nil, err
-	}
-	err = readFile(rotated[len(rotated)-1], func(e Entry) error { line = append(line[:0], e.Text...); return nil })
-	return line, err
+	return last
 }
+
+func seqOf(line []byte) uint64 { return gjson.GetBytes(line, "seq").Uint() }
 
 // maxEntry is far more than an entry has.
 const maxEntry = 1 << 20

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/tidwall/gjson"
 )
 
@@ -32,7 +33,7 @@ type Finding struct {
 }
 
 // Read calls each with the entries of the files, in the order in which they were written. A log that was rotated is several
-// files, compressed ones end with .gz; a folder stands for the logs in it.
+// files, compressed ones end with .gz or .zst; a folder stands for the logs in it.
 func Read(paths []string, each func(Entry) error) error {
 	files, err := inOrder(paths)
 	if err != nil {
@@ -52,12 +53,11 @@ func readFile(file string, each func(Entry) error) error {
 		return fmt.Errorf("reading the audit log: %w", err)
 	}
 	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(file, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			return fmt.Errorf("reading the audit log %s: %w", file, err)
-		}
+	r, err := decompress(f)
+	if err != nil {
+		return fmt.Errorf("reading the audit log %s: %w", file, err)
 	}
+	defer r.Close()
 	lines := bufio.NewReaderSize(r, 64<<10)
 	for n := 1; ; n++ {
 		line, err := readLine(lines)
@@ -73,6 +73,21 @@ func readFile(file string, each func(Entry) error) error {
 			return fmt.Errorf("reading the audit log %s: %w", file, err)
 		}
 	}
+}
+
+// decompress reads a file as its name says.
+func decompress(f *os.File) (io.ReadCloser, error) {
+	switch filepath.Ext(f.Name()) {
+	case ".gz":
+		return gzip.NewReader(f)
+	case ".zst":
+		d, err := zstd.NewReader(f)
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	}
+	return io.NopCloser(f), nil
 }
 
 // readLine returns a line with its line feed, whose bytes hold until the next one.
@@ -107,18 +122,20 @@ func inOrder(paths []string) ([]string, error) {
 			files = append(files, path)
 			continue
 		}
-		for _, pattern := range []string{"*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz", "*.log", "*.log.gz"} {
-			found, _ := filepath.Glob(filepath.Join(path, pattern))
-			files = append(files, found...)
+		for _, pattern := range []string{"*.jsonl", "*.json", "*.log"} {
+			for _, compression := range []string{"", ".gz", ".zst"} {
+				found, _ := filepath.Glob(filepath.Join(path, pattern+compression))
+				files = append(files, found...)
+			}
 		}
 	}
 	if len(files) == 0 {
-		return nil, errors.New("finding the audit log: there is no *.jsonl, *.json or *.log, compressed (.gz) or not")
+		return nil, errors.New("finding the audit log: there is no *.jsonl, *.json or *.log, compressed (.gz, .zst) or not")
 	}
 	first := map[string]uint64{}
 	for _, file := range files {
 		err := readFile(file, func(e Entry) error {
-			first[file] = gjson.GetBytes(e.Text, "seq").Uint()
+			first[file] = seqOf(e.Text)
 			return errEnough
 		})
 		if err != nil && err != errEnough {
