@@ -71,6 +71,7 @@ type App struct {
 	budget   *body.Budget
 	consents *consents // nil: no store is configured
 	current  atomic.Pointer[snapshot]
+	drift    atomic.Pointer[drift]
 	loads    atomic.Int64 // how often a change was taken
 
 	uncovered int // routes that bypass minimize
@@ -163,6 +164,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.files.seen, a.files.taken = files.hash, files.hash
 	a.current.Store(new(snapshot))
+	a.drift.Store(newDrift(files.rules, a.metrics, a.logger))
 	return nil
 }
 

@@ -38,6 +38,8 @@ type metrics struct {
 	contradictions prometheus.Counter
 	auditFailures  prometheus.Counter
 	panics         prometheus.Counter
+	driftSamples   *prometheus.CounterVec
+	drift          *prometheus.CounterVec
 	consentChanges *prometheus.CounterVec
 	gpcRecorded    prometheus.Counter
 	gpcFailures    prometheus.Counter
@@ -93,6 +95,8 @@ func newMetrics() *metrics {
 		consentChanges: counter("consent_changes_total", "Changes of consents, profiles and cases that the API or a Sec-GPC header made, by event.", "event"),
 		gpcRecorded:    plain("gpc_recorded_total", "Objections recorded because of a Sec-GPC header."),
 		gpcFailures:    plain("gpc_failures_total", "Sec-GPC headers whose objections could not be stored; the next request tries again."),
+		driftSamples:   counter("drift_samples_total", "Answers compared with the OpenAPI document among the rules, at most one a second.", "document", "operation"),
+		drift:          counter("drift_total", "Compared answers with members that the OpenAPI document does not have.", "document", "operation"),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
 		reportRoutes:   gauge("report_routes", "Routes in report mode: nothing is minimized there."),
 		uncoveredRoute: gauge("uncovered_routes", "Routes that reach a backend without minimize."),
@@ -118,7 +122,7 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
 		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
-		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
+		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
 	}
 }
 

@@ -132,6 +132,7 @@ func (a *App) take(files *files) error {
 	}
 	a.loaded = loaded
 	a.current.Store(&next)
+	a.drift.Store(newDrift(files.rules, a.metrics, a.logger))
 	a.loads.Add(1)
 	return nil
 }

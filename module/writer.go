@@ -51,6 +51,7 @@ type writer struct {
 
 	body      *body.JSON
 	candidate *shadow
+	sample    *answerSample // for the drift from OpenAPI documents
 	decode    *decoder
 	refusal   *rules.Refusal
 	cancel    context.CancelFunc // of the upstream's request
@@ -188,6 +189,7 @@ func (w *writer) open() error {
 	w.state = stateJudging
 	w.body = body.NewJSON(m.judged, m.h.limits(), w.sink)
 	w.candidate = m.newShadow()
+	w.sample = m.h.app.drift.Load().sample()
 	var err error
 	if w.decode, err = newDecoder(w.header["Content-Encoding"], w.judge); err != nil {
 		return w.failed(err)
@@ -206,6 +208,7 @@ func (w *writer) feed(p []byte) error {
 // judge gives the rewriter plain bytes.
 func (w *writer) judge(p []byte) error {
 	w.beside(func() { w.candidate.write(p) })
+	w.sample.write(p)
 	_, err := w.body.Write(p)
 	return err
 }
@@ -327,7 +330,9 @@ func (w *writer) close() {
 	w.beside(w.candidate.close)
 	if err := w.body.Close(); err != nil {
 		w.failed(err)
+		return
 	}
+	w.sample.compare(w.m.method, w.m.path)
 }
 
 // release gives back what the rewriter holds, also after a panic.

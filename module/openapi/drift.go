@@ -31,12 +31,12 @@ type Drifts struct {
 // Drifts starts to compare bodies with the document.
 func (s *Spec) Drifts() *Drifts { return &Drifts{spec: s, found: map[Drift]int{}} }
 
-// Add compares a body, as encoding/json reads one.
-func (d *Drifts) Add(in, method, path string, body any) {
+// Add compares a body, as encoding/json reads one. It returns the operation, or "" where the document has none.
+func (d *Drifts) Add(in, method, path string, body any) string {
 	o, on := d.spec.operationOf(method, path)
 	if o == nil {
 		d.Strange++
-		return
+		return ""
 	}
 	d.Bodies++
 	bodies := o.responses
@@ -48,6 +48,7 @@ func (d *Drifts) Add(in, method, path string, body any) {
 	for pointer := range w.unknown {
 		d.found[Drift{Operation: on, In: in, Pointer: pointer}]++
 	}
+	return on
 }
 
 // List is what was found, in order.
