@@ -49,8 +49,8 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify [--head HEAD] [--json] <log>...",
 		Short: "Shows where an audit log is not what was written",
 		Long: `Checks that each entry carries the hash of the one before it: a byte that was changed, an entry that was removed, two that were swapped
-are named by file and line. Only the end of a log can be removed without a trace in it. So note the head that this prints in another
-place, and give it to a later verify.`,
+are named by file and line. Only the end of a log can be removed, or its last entry changed, without a trace in it. So note the head that
+this prints in another place, and give it to a later verify.`,
 	}
 	head := c.Flags().String("head", "", "The head that an earlier verify printed: it must still be in the log")
 	asJSON := c.Flags().Bool("json", false, "Print the result as one JSON document")
@@ -118,7 +118,7 @@ func printVerified(p *painter, v *auditlog.Verifier) {
 	count := humanize.Comma(int64(v.Entries)) + " entries"
 	if len(v.Findings) == 0 {
 		fmt.Fprintf(p.out, "%s %s, unbroken. The head is\n%s\n%s\n", p.paint(green, "✓"), count, v.Head,
-			p.paint(faint, "Note it in another place: with --head a later verify shows that nothing was removed from the end."))
+			p.paint(faint, "Note it in another place: with --head a later verify shows that nothing up to here was removed or changed."))
 		return
 	}
 	fmt.Fprintln(p.out, p.paint(red, count+", and they are not what was written."))

@@ -14,11 +14,11 @@ import (
 )
 
 // written is a log of n entries, by lines.
-func written(t testing.TB, n int) [][]byte {
+func written(t testing.TB, n int, words ...string) [][]byte {
 	var log bytes.Buffer
 	c := NewChain(&log, Head{})
 	for i := range n {
-		if _, err := fmt.Fprintf(c, "{\"decision\":\"d%d\",\"values\":{\"contact.phone mask\":%d}}\n", i, i%7); err != nil {
+		if _, err := fmt.Fprintf(c, "{\"decision\":\"d%d%s\",\"values\":{\"contact.phone mask\":%d}}\n", i, words, i%7); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,6 +85,10 @@ func TestKnownHead(t *testing.T) {
 		{"as it was", bytes.Join(lines, nil), ""},
 		{"the end removed", bytes.Join(lines[:19], nil), "ends before entry 20"},
 		{"written anew", other, "another one than the head"},
+		{"emptied", nil, "no entry at all"},
+		{"what is verified is kept elsewhere", bytes.Join(lines[20:], nil), ""},
+		{"the rest written anew", bytes.Replace(bytes.Join(lines[20:], nil), []byte(`"prev":"`), []byte(`"prev":"ffff`), 1), "no entry"},
+		{"the rest of another log", bytes.Join(written(t, 31, "other")[20:], nil), "does not follow the head"},
 	} {
 		v := &Verifier{Known: known}
 		for i, line := range bytes.Split(c.log, []byte("\n")) {

@@ -169,12 +169,15 @@ func (v *Verifier) Next(e Entry) {
 	v.Entries++
 	fields := gjson.GetManyBytes(e.Text, "seq", "prev")
 	seq := fields[0].Uint()
-	var prev [sha256.Size]byte
-	n, err := hex.Decode(prev[:], []byte(fields[1].String()))
+	prev, err := hex.DecodeString(fields[1].String())
 	switch {
-	case !gjson.ValidBytes(e.Text) || seq == 0 || err != nil || n != len(prev):
+	case !gjson.ValidBytes(e.Text) || seq == 0 || err != nil || len(prev) != sha256.Size:
 		v.found(e, "this is no entry: it was cut off, or changed")
 		return // the next one follows the one before
+	case !v.started && seq > 1 && seq == v.Known.Seq+1: // what was before it is verified, and kept elsewhere
+		if !bytes.Equal(prev, v.Known.Hash[:]) {
+			v.found(e, "this entry does not follow the head that was noted: the log was written anew")
+		}
 	case !v.started && seq > 1:
 		v.found(e, fmt.Sprintf("the log begins with entry %d: older files are missing", seq))
 	case !v.started:
@@ -184,7 +187,7 @@ func (v *Verifier) Next(e Entry) {
 		v.found(e, fmt.Sprintf("the entries from %d to %d are missing", v.Head.Seq+1, seq-1))
 	case seq <= v.Head.Seq:
 		v.found(e, fmt.Sprintf("entry %d stands behind entry %d", seq, v.Head.Seq))
-	case prev != v.Head.Hash:
+	case !bytes.Equal(prev, v.Head.Hash[:]):
 		v.found(v.last, "this entry was changed after it was written, or what the next one says of it")
 	}
 	v.started = true
@@ -194,9 +197,12 @@ func (v *Verifier) Next(e Entry) {
 	}
 }
 
-// End checks that the log goes as far as is known.
+// End checks that there is a log, and that it goes as far as is known.
 func (v *Verifier) End() {
-	if v.Head.Seq < v.Known.Seq {
+	switch {
+	case v.Entries == 0:
+		v.found(v.last, "there is no entry at all")
+	case v.Head.Seq < v.Known.Seq:
 		v.found(v.last, fmt.Sprintf("the log ends before entry %d, which was noted: its end was removed", v.Known.Seq))
 	}
 }
