@@ -37,12 +37,27 @@ func nestingOf(s []byte) nesting {
 	switch assigns := bytes.IndexByte(s, '=') > 0; {
 	case assigns && bytes.ContainsAny(s, " \t\r\n<>\""):
 		return nestedNames
-	case assigns, bytes.IndexByte(s, '%') >= 0 && bytes.IndexByte(s, '/') >= 0:
+	case assigns, bytes.IndexByte(s, '%') >= 0 && (bytes.IndexByte(s, '/') >= 0 || namesEscaped(s)):
 		return nestedQuery
 	case bytes.IndexByte(s, ':') > 0 && (bytes.IndexByte(s, '"') >= 0 || bytes.IndexByte(s, '\'') >= 0):
 		return nestedNames
 	}
 	return flat
+}
+
+// namesEscaped reports whether a text holds, percent-encoded, what names are assigned with: a quote, an equals sign, a colon.
+func namesEscaped(s []byte) bool {
+	for {
+		i := bytes.IndexByte(s, '%')
+		if i < 0 || i+2 >= len(s) {
+			return false
+		}
+		switch unhex(s[i+1])<<4 | unhex(s[i+2]) {
+		case '"', '\'', '=', ':':
+			return true
+		}
+		s = s[i+1:]
+	}
 }
 
 // marked reports whether a text holds what names cannot be assigned or encoded without: an equals sign, a percent sign or

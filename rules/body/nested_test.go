@@ -162,3 +162,22 @@ func TestSigned(t *testing.T) {
 		}
 	}
 }
+
+// TestNestedEscaped: a document that is percent-encoded in a text is read by its names.
+func TestNestedEscaped(t *testing.T) {
+	s := scopeOf(t, phones)
+	for in, want := range map[string]string{
+		`{"a":"%7B%22real_name%22:%22Li Na%22%7D"}`:          `{"a":""}`,
+		`{"a":"%257B%2522real_name%2522%3A%2522Li%2522%7D"}`: `{"a":""}`,
+		`{"a":"real_name%3DLi"}`:                             `{"a":""}`,
+		`{"a":"100% sure: it%22s 5%"}`:                       `{"a":"100% sure: it%22s 5%"}`,
+		`{"a":"%7B%22state%22:%22paid%22%7D"}`:               `{"a":"%7B%22state%22:%22paid%22%7D"}`,
+	} {
+		if got := output(t, judgeFor(s, "reader"), in); got != want {
+			t.Errorf("%s gave %s, want %s", in, got, want)
+		}
+		if got := output(t, judgeFor(s, "full"), in); got != in {
+			t.Errorf("%s gave %s with every right", in, got)
+		}
+	}
+}

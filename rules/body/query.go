@@ -116,6 +116,9 @@ func (q *query) block(w *JSON, d *rules.Decision, c rules.CategoryID) {
 func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 	name, value, ok := strings.Cut(pair, "=")
 	if !ok {
+		if strings.Contains(pair, "%") && q.hides(w, pair, table) {
+			return "", false
+		}
 		return q.plain(w, pair, table), true
 	}
 	plainName, plain := decoded(name), decoded(value)
