@@ -157,6 +157,9 @@ func (f *auditFilter) each(paths []string, errs io.Writer, show func(entry gjson
 		read++
 		p.at(read)
 		entry := gjson.ParseBytes(e.Text)
+		if read == 1 && !entry.Get("decision").Exists() {
+			return fmt.Errorf("%s:%d is no entry: this is no audit log", e.File, e.Line)
+		}
 		if !f.matches(entry) {
 			return nil
 		}

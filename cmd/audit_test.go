@@ -141,7 +141,7 @@ func TestAuditQuery(t *testing.T) {
 	if !strings.HasPrefix(out, "seq,time,decision,") || !strings.Contains(out, "\n8,2026-11-08T10:00:00.000Z,d7,response,,hm1_2026-11_") {
 		t.Error(out)
 	}
-	for _, args := range []string{"query --from yesterday x", "verify --head 5 x", "verify", "query " + filepath.Join(keys, "nothing"), "export --keys " + keys + "x --caller a " + file, "sing"} {
+	for _, args := range []string{"query --from yesterday x", "verify --head 5 x", "verify", "query " + filepath.Join(keys, "nothing"), "query " + filepath.Join(keys, "2026-11"), "export --keys " + keys + "x --caller a " + file, "sing"} {
 		if out, errs, failed := runAudit(t, strings.Fields(args)...); !failed || out != "" || errs == "" {
 			t.Errorf("%s: %v, %q, %q", args, failed, out, errs)
 		}

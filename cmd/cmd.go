@@ -17,9 +17,12 @@ var commands = []func() *cobra.Command{
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:      "minimize",
-		Short:     "Tests rules and shows what the minimizing gateway does",
-		Long:      "Commands of the gateway that minimizes personal data. The gateway itself is configured in a Caddyfile and started by `run`.",
+		Name:  "minimize",
+		Short: "Tests rules and shows what the minimizing gateway does",
+		Long: `Commands of the gateway that minimizes personal data: for its rules, its consents and its audit log.
+
+The gateway itself is Caddy, configured in a Caddyfile: ` + "`minimize run`" + ` starts it, and validate, reload, adapt, fmt, list-modules and all other
+commands of Caddy are there; ` + "`minimize help run`" + ` tells more. ` + "`minimize demo`" + ` shows all of it at work.`,
 		CobraFunc: addCommands,
 	})
 }
@@ -37,15 +40,21 @@ func addCommands(c *cobra.Command) {
 // once is how a command is called: our own binary needs the word `minimize` only once, see Shorten.
 func once(path string) string { return strings.Replace(path, "minimize minimize", "minimize", 1) }
 
-// Shorten lets our own binary be called without the word `minimize` in the middle: `minimize demo` is `caddy minimize demo`.
+// Shorten lets our own binary be called without the word `minimize` in the middle: `minimize demo` is `caddy minimize demo`,
+// and `minimize --help` tells of our commands, since Caddy's help knows nothing of them.
 func Shorten(args []string) []string {
-	if len(args) < 2 {
-		return args
-	}
-	for _, command := range commands {
-		if command().Name() == args[1] {
-			return slices.Insert(slices.Clone(args), 1, "minimize")
-		}
+	helps := len(args) > 1 && slices.Contains([]string{"help", "--help", "-h"}, args[1])
+	switch {
+	case len(args) == 1, len(args) == 2 && helps:
+		return []string{args[0], "minimize", "--help"}
+	case helps && isOurs(args[2]):
+		return slices.Insert(slices.Clone(args), 2, "minimize")
+	case isOurs(args[1]):
+		return slices.Insert(slices.Clone(args), 1, "minimize")
 	}
 	return args
+}
+
+func isOurs(name string) bool {
+	return slices.ContainsFunc(commands, func(command func() *cobra.Command) bool { return command().Name() == name })
 }

@@ -148,7 +148,12 @@ func TestPad(t *testing.T) {
 // TestShorten maps our own binary's words to Caddy's.
 func TestShorten(t *testing.T) {
 	for args, want := range map[string]string{
-		"minimize":                   "minimize",
+		"minimize":                   "minimize minimize --help",
+		"minimize -h":                "minimize minimize --help",
+		"minimize help":              "minimize minimize --help",
+		"minimize help lint":         "minimize help minimize lint",
+		"minimize help run":          "minimize help run",
+		"minimize lnit":              "minimize lnit",
 		"minimize demo --once":       "minimize minimize demo --once",
 		"minimize run --config file": "minimize run --config file",
 		"minimize minimize demo":     "minimize minimize demo",
