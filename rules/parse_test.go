@@ -129,7 +129,9 @@ func TestParseOperation(t *testing.T) {
 	}{
 		{"GET /api/orders/*", "GET", "/api/orders/*"},
 		{"* /api/**", "*", "/api/**"},
-		{"M-SEARCH /", "M-SEARCH", "/"},
+		{"QUERY /", "QUERY", "/"},
+		{"GTE /", "", ""},
+		{"HEAD /", "", ""},
 		{"GET /", "GET", "/"},
 		{"GET", "", ""},
 		{"get /a", "", ""},
