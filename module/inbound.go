@@ -98,7 +98,7 @@ func (a *arrival) late() *rules.Refusal {
 	case a == nil:
 		return nil
 	case a.changed.Load():
-		return changedMeanwhile()
+		return errChanged
 	}
 	return a.cutOff()
 }

@@ -1,7 +1,6 @@
 package minimize
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -379,39 +377,6 @@ func TestInboundConsent(t *testing.T) {
 	withdraws = false
 	if req, _ := send("u1"); req.URL.RawQuery != "" {
 		t.Errorf("the backend got %s", req.URL)
-	}
-}
-
-// TestEgressRenewed: what somebody says between judging and sending is judged, and the recipient gets what that leaves.
-func TestEgressRenewed(t *testing.T) {
-	r := newRecorder(t)
-	g := prepare(t)
-	const rule = "{id: ads, to: ads, for: advertising, consent: separate, keep: [device.imei]}"
-	g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract+"\ndenied: strip", rule))
-	if err := g.load("", "consent sqlite consent.db", "minimize_egress ads {\npurpose advertising\nsubject {header.X-Subject}\ncaller {\nid shop\n}\ntransport http {\nkeepalive off\n}\n}"); err != nil {
-		t.Fatal(err)
-	}
-	shared := running.Load().consents
-	eventually(t, shared.Fresh)
-	var once *sync.Once // for each request: there is another dial for another attempt
-	whenDialing(t, func() {
-		once.Do(func() { apply(t, shared, consentstore.Withdraw, "u1", "advertising", "ads") })
-	})
-	for _, c := range []struct{ method, body, want string }{
-		{"POST", `{"imei":"490154203237518","state":"paid"}`, `{"state":"paid"}`}, {"GET", "", ""},
-	} {
-		apply(t, shared, consentstore.Give, "u1", "advertising", "ads")
-		once = new(sync.Once)
-		a := g.stream(c.method, "/?imei=7", bytes.NewReader([]byte(c.body)), jsonType, "X-Subject: u1")
-		if a.status != http.StatusOK {
-			t.Fatalf("got %d %s", a.status, a.body)
-		}
-		if req, body := r.last(t); body != c.want || req.ContentLength != int64(len(c.want)) || req.URL.RawQuery != "" {
-			t.Errorf("the recipient got %s %s", req.URL, body)
-		}
-	}
-	if strings.Contains(r.all(), "imei") {
-		t.Errorf("the recipient got %s", r.all())
 	}
 }
 

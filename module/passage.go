@@ -132,15 +132,13 @@ func (p *passage) ready(body io.Reader) *rules.Refusal {
 		}
 	}
 	if body == nil && !p.people.still(func() {}) {
-		return changedMeanwhile()
+		return errChanged
 	}
 	return nil
 }
 
 // errChanged is shared, so that another attempt can tell it.
 var errChanged = &rules.Refusal{Reason: rules.Unavailable, Detail: "something was said of the people in it while it was sent: send it again"}
-
-func changedMeanwhile() *rules.Refusal { return errChanged }
 
 // cutOff returns why the rest of the body was not sent; nil: it was, so far.
 func (p *passage) cutOff() *rules.Refusal {

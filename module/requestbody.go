@@ -180,7 +180,7 @@ func (b *outgoing) release(q []byte) (n int) {
 		}
 	}
 	if !b.p.people.still(func() { n = copy(q, b.out) }) {
-		b.err = changedMeanwhile()
+		b.err = errChanged
 		return 0
 	}
 	if b.out = b.out[n:]; len(b.out) == 0 {
