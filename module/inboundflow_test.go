@@ -374,6 +374,9 @@ func TestInboundConsent(t *testing.T) {
 	if got := r.all()[len(before):]; strings.Contains(got, "imei") {
 		t.Errorf("the backend received %s", got)
 	}
+	if lines := g.linesOf("inbound"); len(lines) != 4 || !strings.Contains(lines[3], `"outcome":"refused"`) {
+		t.Errorf("the audit log tells of %d requests: %s", len(lines), lines[len(lines)-1])
+	}
 	withdraws = false
 	if req, _ := send("u1"); req.URL.RawQuery != "" {
 		t.Errorf("the backend got %s", req.URL)
