@@ -92,7 +92,7 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	kind, ok := kindOfRequest(p.req.Header)
 	kind.signed = p.signed
 	if p.disclosure.Position == rules.Inbound {
-		kind.passes = p.h.passesUnread
+		kind.passes = func(mediaType string) bool { return passesUnread(mediaType, p.h.media) }
 		kind.unread = !ok && kind.foreign && kind.passes(kind.mediaType)
 	} else if kind.boundary != "" {
 		kind.own = rand.Text() // the client's can say anything
