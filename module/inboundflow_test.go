@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,12 +221,45 @@ func TestInboundCandidate(t *testing.T) {
 	if err := g.load(r.addr, "", search); err != nil {
 		t.Fatal(err)
 	}
-	before := counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit")
+	refused := func() float64 { return counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit") }
+	before := refused()
 	g.send("POST", "/", `{"imei":"490154203237518"}`, jsonType)
 	g.send("POST", "/?imei=1", `{}`, jsonType)
 	g.send("POST", "/", `{}`, jsonType, "X-Blob: NDkwMTU0MjAzMjM3NTE4")
-	if got := counter(t, "caddy_minimize_would_refusals_total", "candidate", "limit"); got != before+2 || len(r.bodies) != 3 {
+	if got := refused(); got != before+2 || len(r.bodies) != 3 {
 		t.Errorf("%v would have been refused, %d were sent", got-before, len(r.bodies))
+	}
+
+	// A body that is sent again, over another connection, while the first is closed.
+	for _, meanwhile := range []bool{false, true} {
+		before = refused()
+		next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
+			var first sync.WaitGroup
+			if !meanwhile {
+				r.Body.Close()
+			}
+			again, err := r.GetBody()
+			if err != nil {
+				return err
+			}
+			first.Go(func() { r.Body.Close() })
+			defer first.Wait()
+			_, err = io.Copy(io.Discard, again)
+			return err
+		})
+		handlers(t, func(handler caddyhttp.MiddlewareHandler) {
+			if h, ok := handler.(*Handler); ok {
+				req, w := httptest.NewRequest("POST", "/", strings.NewReader(`{"imei":"490154203237518"}`)), httptest.NewRecorder()
+				req.Header.Set("Content-Type", "application/json")
+				req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), w, new(caddyhttp.Server))
+				if err := h.ServeHTTP(w, req, next); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if got := refused(); got != before+1 {
+			t.Errorf("closed meanwhile %v: %v would have been refused", meanwhile, got-before)
+		}
 	}
 }
 
@@ -284,8 +319,8 @@ func TestInboundUnread(t *testing.T) {
 	})
 }
 
-// transports calls f for each transport of the running configuration.
-func transports(t *testing.T, f func(http.RoundTripper)) {
+// handlers calls f for each handler of the running configuration.
+func handlers(t *testing.T, f func(caddyhttp.MiddlewareHandler)) {
 	t.Helper()
 	app, err := caddy.ActiveContext().App("http")
 	if err != nil {
@@ -295,18 +330,26 @@ func transports(t *testing.T, f func(http.RoundTripper)) {
 	walk = func(routes caddyhttp.RouteList) {
 		for _, route := range routes {
 			for _, handler := range route.Handlers {
-				switch h := handler.(type) {
-				case *caddyhttp.Subroute:
-					walk(h.Routes)
-				case *reverseproxy.Handler:
-					f(h.Transport)
+				if sub, ok := handler.(*caddyhttp.Subroute); ok {
+					walk(sub.Routes)
 				}
+				f(handler)
 			}
 		}
 	}
 	for _, server := range app.(*caddyhttp.App).Servers {
 		walk(server.Routes)
 	}
+}
+
+// transports calls f for each transport of the running configuration.
+func transports(t *testing.T, f func(http.RoundTripper)) {
+	t.Helper()
+	handlers(t, func(handler caddyhttp.MiddlewareHandler) {
+		if proxy, ok := handler.(*reverseproxy.Handler); ok {
+			f(proxy.Transport)
+		}
+	})
 }
 
 // whenDialing has f called between judging and sending.

@@ -172,7 +172,7 @@ func (p *passage) close() {
 // sum records what became of the request. "" is that it is sent.
 func (p *passage) sum(outcome string) {
 	if p.body == nil {
-		p.tell(outcome, new(rules.Report))
+		p.tell(outcome, new(rules.Report), nil)
 		return
 	}
 	p.body.mu.Lock()
@@ -180,8 +180,8 @@ func (p *passage) sum(outcome string) {
 	p.body.tell(outcome)
 }
 
-// tell records it, once, with the report of the body.
-func (p *passage) tell(outcome string, ofBody *rules.Report) {
+// tell records it, once, with the report of the body, and what candidate rules make of that.
+func (p *passage) tell(outcome string, ofBody *rules.Report, candidate *result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.told {
@@ -197,11 +197,6 @@ func (p *passage) tell(outcome string, ofBody *rules.Report) {
 	res := &result{outcome: outcome, refusal: p.refusal, report: report}
 	if p.refusal != nil {
 		res.status = p.statusOf(p.refusal, 0)
-	}
-	var candidate *result
-	if p.body != nil {
-		candidate = p.body.candidate.result()
-		p.body.observe()
 	}
 	p.message.recordResult(res, p.beside.and(candidate))
 }
