@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddy-minimize/minimize/rules"
 )
 
 func init() {
@@ -172,9 +174,9 @@ const maxAttempts = 4
 // send judges the request and sends what may leave. Its error is a refusal, or the transport's.
 func (p *parcel) send() (*http.Response, error) {
 	// What reverse_proxy wants to hear of the connection stays behind: it would hand 1xx answers on as they come.
-	ctx, cancel := context.WithCancel(context.Background())
-	stop := context.AfterFunc(p.req.Context(), cancel)
-	release := func() { stop(); cancel() }
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := context.AfterFunc(p.req.Context(), func() { cancel(nil) })
+	release := func() { stop(); cancel(nil) }
 	out, refusal := p.judgeHead(ctx)
 	if refusal == nil {
 		refusal = p.judgeBody(out)
@@ -185,11 +187,12 @@ func (p *parcel) send() (*http.Response, error) {
 		p.close()
 		return nil, refusal
 	}
-	if out.Body == nil {
-		p.sum("")
+	p.bare = out.Body == nil
+	watch := func(got httptrace.GotConnInfo) { p.watch(got, cancel) }
+	res, err := p.t.HTTP.Transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: watch})))
+	if refusal, ok := errors.AsType[*rules.Refusal](context.Cause(ctx)); ok {
+		err = refusal
 	}
-	out = out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.watch}))
-	res, err := p.t.HTTP.Transport.RoundTrip(out)
 	if err != nil {
 		release()
 		p.close()

@@ -61,11 +61,15 @@ type guardedConn struct {
 	first atomic.Pointer[parcel] // what is asked before the next write
 }
 
-// watch has a request without a body asked once more about its people when it is written: a body is asked as it is read.
-// Requests share a connection of HTTP/2, where the last look is the one before the connection is sought.
-func (p *parcel) watch(got httptrace.GotConnInfo) {
-	if guarded, shared := guardOf(got.Conn); guarded != nil && !shared {
+// watch has the request looked at once more before its head leaves: there may have been a dial, and only a body is asked as
+// it is read. On HTTP/1 that is when it is written. Of what is written on HTTP/2 nobody can tell whose it is, and a failing
+// write would end all requests on the connection; but net/http looks at the context right before it writes a head.
+func (p *parcel) watch(got httptrace.GotConnInfo, cancel context.CancelCauseFunc) {
+	guarded, shared := guardOf(got.Conn)
+	if !shared {
 		guarded.first.Store(p)
+	} else if err := guarded.refuses(p); err != nil {
+		cancel(err)
 	}
 }
 
@@ -80,13 +84,25 @@ func guardOf(conn net.Conn) (guarded *guardedConn, shared bool) {
 
 // Write sends bytes if that is allowed now.
 func (c *guardedConn) Write(p []byte) (int, error) {
-	if asked := c.first.Swap(nil); asked != nil && !asked.people.still(func() {}) {
-		return 0, changedMeanwhile()
-	}
-	if refusal := c.refused(); refusal != nil {
-		return 0, refusal
+	if err := c.refuses(c.first.Swap(nil)); err != nil {
+		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// refuses returns why the parcel may not leave here now, or where there is none, why nothing may. One without a body is told
+// of as sent: nobody reads it to its end.
+func (c *guardedConn) refuses(p *parcel) error {
+	if err := c.refused(); err != nil || p == nil {
+		return err
+	}
+	if !p.people.still(func() {}) {
+		return errChanged
+	}
+	if p.bare {
+		p.sum("")
+	}
+	return nil
 }
 
 // refused returns why nothing may be sent here, an error only where it is one.

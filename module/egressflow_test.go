@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +18,6 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyevents/eventsconfig"
 
 	"github.com/caddy-minimize/minimize/module/consentstore"
-	"github.com/caddy-minimize/minimize/rules"
 )
 
 // TestEgressAnswer: what a recipient answers is judged as what we collect from it.
@@ -124,39 +122,6 @@ func TestEgressConsent(t *testing.T) {
 	a.refused(t, http.StatusServiceUnavailable, "unavailable")
 	if a.header.Get("Retry-After") == "" || r.all() != before {
 		t.Errorf("got %v; the recipient %s", a.header, r.all()[len(before):])
-	}
-}
-
-// changing is a store in which somebody says something anew once a message was judged.
-type changing struct {
-	guard
-	sends atomic.Int32
-}
-
-// Send is called for the judging, and again when the bytes leave.
-func (c *changing) Send(_ []*rules.Person, write func() error) (bool, error) {
-	if c.sends.Add(1) > 1 {
-		return false, nil
-	}
-	return true, write()
-}
-
-// TestEgressLateWithdrawal: who withdraws while a connection is made is heard before the bytes leave.
-func TestEgressLateWithdrawal(t *testing.T) {
-	store := new(changing)
-	w := &witnesses{People: store}
-	if sent, _ := w.Send([]*rules.Person{new(rules.Person)}, func() error { return nil }); !sent || len(w.people) != 1 {
-		t.Fatal("nobody is remembered")
-	}
-	if w.still(func() { t.Error("the bytes left") }) {
-		t.Error("a withdrawal is not heard")
-	}
-	near, far := net.Pipe()
-	defer far.Close()
-	conn := &guardedConn{Conn: near}
-	(&parcel{passage: passage{people: w}}).watch(httptrace.GotConnInfo{Conn: conn})
-	if n, err := conn.Write([]byte("GET / HTTP/1.1")); n > 0 || err == nil {
-		t.Errorf("%d bytes of a request without a body left", n)
 	}
 }
 

@@ -21,6 +21,7 @@ type parcel struct {
 	asked    *http.Request // as it came
 	came     *asking
 	again    bool // what was read of its body for another attempt is gone
+	bare     bool // no body leaves
 	entry    *rules.Recipient
 	origin   *origin
 	standing rules.Reason // when the request came

@@ -1,11 +1,12 @@
 package minimize
 
 import (
-	"crypto/tls"
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptrace"
-	"sync/atomic"
+	"runtime"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -16,8 +17,8 @@ import (
 // arrival is a request that comes in for our own backend, judged as what we collect from its caller.
 type arrival struct {
 	passage
-	out     *http.Request // what of it goes on to the inner handlers
-	changed atomic.Bool   // something was said of the people in it when there was a connection to send it on
+	out    *http.Request           // what of it goes on to the inner handlers
+	cancel context.CancelCauseFunc // of what goes on
 }
 
 // newArrival is the request of the message that its answer is.
@@ -47,29 +48,30 @@ func (a *arrival) admit() *rules.Refusal {
 		return head.refusal
 	}
 	head.apply(a.req)
-	ctx := a.req.Context()
-	if a.people != nil {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.watch})
-	}
-	a.out = a.req.WithContext(ctx)
+	a.out = a.req.WithContext(a.watched(a.req.Context()))
 	a.out.Header = a.req.Header.Clone()
 	delete(a.out.Header, "Trailer")
 	a.out.Trailer, a.out.TransferEncoding = nil, nil
 	if refusal := a.judgeBody(a.out); refusal != nil {
 		return refusal
 	}
-	switch {
-	case a.out.Body == nil:
+	if a.out.Body == nil {
 		a.out.Body = http.NoBody
-		a.sum("")
-	case a.out.Body == http.NoBody:
-		a.sum("")
-	case a.body == nil:
-		a.sum(outcomeOpaque)
-	default:
+	}
+	if a.body != nil && a.out.Body != http.NoBody {
 		a.hideBody()
+	} else if a.people == nil { // there is no later look
+		a.sum(a.outcome())
 	}
 	return nil
+}
+
+// outcome is what became of a request that was not refused.
+func (a *arrival) outcome() string {
+	if a.out != nil && a.out.Body != http.NoBody && a.body == nil {
+		return outcomeOpaque
+	}
+	return ""
 }
 
 // hideBody empties the placeholders that would read what is left of the body past the judging.
@@ -80,15 +82,43 @@ func (a *arrival) hideBody() {
 	}
 }
 
-// watch asks once more about the people of the request when there is a connection to write it to: there may have been a
-// dial. A connection of HTTP/2 has other requests on it, and is left alone: a body is asked as it is read.
-func (a *arrival) watch(got httptrace.GotConnInfo) {
-	if secure, ok := got.Conn.(*tls.Conn); ok && secure.ConnectionState().NegotiatedProtocol == "h2" {
-		return
+// watched has the people of the request asked about once more when there is a connection to write it to: there may have been
+// a dial, and only a body is asked as it is read.
+func (a *arrival) watched(ctx context.Context) context.Context {
+	if a.people == nil {
+		return ctx
 	}
-	if !a.people.still(func() {}) {
-		a.changed.Store(true)
-		got.Conn.Close()
+	ctx, a.cancel = context.WithCancelCause(ctx)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.watch})
+}
+
+// watch ends a request that may not be sent any more. On HTTP/2 net/http looks at the context right before it writes a head,
+// and others are on the connection; on HTTP/1 it writes first, so that the connection goes.
+func (a *arrival) watch(got httptrace.GotConnInfo) {
+	switch still := a.people.still(func() {}); {
+	case still && (a.body == nil || a.out.Body == http.NoBody): // who has a request whole can count on its audit line
+		a.sum(a.outcome())
+	case !still:
+		a.cancel(errChanged)
+		if !calledForHTTP2() {
+			got.Conn.Close()
+		}
+	}
+}
+
+// calledForHTTP2 reports whether a hook is called for a connection of HTTP/2. Without TLS (h2c) nothing in the hook's
+// arguments tells, but who calls it does: the code for HTTP/2 is a package, or has its name before all names in net/http.
+func calledForHTTP2() bool {
+	callers := make([]uintptr, 32)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
+	for {
+		frame, more := frames.Next()
+		switch name := frame.Function; {
+		case strings.Contains(name, "/http2."), strings.HasPrefix(name, "net/http.http2"):
+			return true
+		case strings.HasPrefix(name, "net/http."), !more:
+			return false
+		}
 	}
 }
 
@@ -97,8 +127,8 @@ func (a *arrival) late() *rules.Refusal {
 	switch {
 	case a == nil:
 		return nil
-	case a.changed.Load():
-		return changedMeanwhile()
+	case context.Cause(a.out.Context()) == errChanged:
+		return errChanged
 	}
 	return a.cutOff()
 }
@@ -118,7 +148,7 @@ func (a *arrival) end() {
 	if a.flows {
 		a.sum(outcomeAborted)
 	} else {
-		a.sum("")
+		a.sum(a.outcome())
 	}
 	a.close()
 }

@@ -71,9 +71,9 @@ const (
 	kindOpaque
 )
 
-// kindOf reads the media type of a response. One that is missing, given twice or malformed is no type, because recipients
-// disagree about what it is.
-func (h *Handler) kindOf(header http.Header) kind {
+// kindOf reads the media type of a response; opaque says which types the route lets pass unread. One that is missing, given
+// twice or malformed is no type, because recipients disagree about what it is.
+func kindOf(header http.Header, opaque []opaquePattern) kind {
 	values := header["Content-Type"]
 	if len(values) != 1 {
 		return kindRefused
@@ -88,15 +88,15 @@ func (h *Handler) kindOf(header http.Header) kind {
 		}
 		return kindJSON
 	}
-	if h.passesUnread(mediaType) {
+	if passesUnread(mediaType, opaque) {
 		return kindOpaque
 	}
 	return kindRefused
 }
 
-// passesUnread reports whether the route lets bodies of this type pass as they are.
-func (h *Handler) passesUnread(mediaType string) bool {
-	return slices.ContainsFunc(h.media, func(p opaquePattern) bool {
+// passesUnread reports whether bodies of this type pass as they are.
+func passesUnread(mediaType string, opaque []opaquePattern) bool {
+	return slices.ContainsFunc(opaque, func(p opaquePattern) bool {
 		return p.name == mediaType || p.tree != "" && strings.HasPrefix(mediaType, p.tree)
 	})
 }

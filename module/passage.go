@@ -92,7 +92,7 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	kind, ok := kindOfRequest(p.req.Header)
 	kind.signed = p.signed
 	if p.disclosure.Position == rules.Inbound {
-		kind.passes = p.h.passesUnread
+		kind.passes = func(mediaType string) bool { return passesUnread(mediaType, p.h.media) }
 		kind.unread = !ok && kind.foreign && kind.passes(kind.mediaType)
 	} else if kind.boundary != "" {
 		kind.own = rand.Text() // the client's can say anything
@@ -132,15 +132,13 @@ func (p *passage) ready(body io.Reader) *rules.Refusal {
 		}
 	}
 	if body == nil && !p.people.still(func() {}) {
-		return changedMeanwhile()
+		return errChanged
 	}
 	return nil
 }
 
 // errChanged is shared, so that another attempt can tell it.
 var errChanged = &rules.Refusal{Reason: rules.Unavailable, Detail: "something was said of the people in it while it was sent: send it again"}
-
-func changedMeanwhile() *rules.Refusal { return errChanged }
 
 // cutOff returns why the rest of the body was not sent; nil: it was, so far.
 func (p *passage) cutOff() *rules.Refusal {
@@ -174,7 +172,7 @@ func (p *passage) close() {
 // sum records what became of the request. "" is that it is sent.
 func (p *passage) sum(outcome string) {
 	if p.body == nil {
-		p.tell(outcome, new(rules.Report))
+		p.tell(outcome, new(rules.Report), nil)
 		return
 	}
 	p.body.mu.Lock()
@@ -182,8 +180,8 @@ func (p *passage) sum(outcome string) {
 	p.body.tell(outcome)
 }
 
-// tell records it, once, with the report of the body.
-func (p *passage) tell(outcome string, ofBody *rules.Report) {
+// tell records it, once, with the report of the body, and what candidate rules make of that.
+func (p *passage) tell(outcome string, ofBody *rules.Report, candidate *result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.told {
@@ -199,11 +197,6 @@ func (p *passage) tell(outcome string, ofBody *rules.Report) {
 	res := &result{outcome: outcome, refusal: p.refusal, report: report}
 	if p.refusal != nil {
 		res.status = p.statusOf(p.refusal, 0)
-	}
-	var candidate *result
-	if p.body != nil {
-		candidate = p.body.candidate.result()
-		p.body.observe()
 	}
 	p.message.recordResult(res, p.beside.and(candidate))
 }

@@ -80,7 +80,7 @@ func (t *tee) observe(p []byte) {
 
 func (t *tee) open() {
 	t.opened = true
-	switch t.m.h.kindOf(t.Header()) {
+	switch kindOf(t.Header(), t.m.h.media) {
 	case kindOpaque:
 		t.opaque = true
 		return

@@ -25,13 +25,14 @@ type outgoing struct {
 	decode    *decoder   // nil: it is not encoded
 	body      *body.JSON // nil: given back
 	candidate *shadow
-	came      []byte // what was read of it, while all of that is kept
-	out       []byte // judged, and not sent yet
-	whole     []byte // all of a body that fits the hold, for a connection that turns out dead
-	done      bool   // the body was judged to its end
-	reading   bool   // the source is
-	err       error  // sticky
-	counts    rules.Report
+	came      []byte        // what was read of it, while all of that is kept
+	out       []byte        // judged, and not sent yet
+	whole     []byte        // all of a body that fits the hold, for a connection that turns out dead
+	done      bool          // the body was judged to its end
+	reading   bool          // the source is
+	err       error         // sticky
+	counts    rules.Report  // once it was given back
+	beside    *result       // the same by the candidate rules
 	counted   int           // in the budget of all holds, besides what the rewriter counts
 	spent     time.Duration // in the engine
 }
@@ -180,7 +181,7 @@ func (b *outgoing) release(q []byte) (n int) {
 		}
 	}
 	if !b.p.people.still(func() { n = copy(q, b.out) }) {
-		b.err = changedMeanwhile()
+		b.err = errChanged
 		return 0
 	}
 	if b.out = b.out[n:]; len(b.out) == 0 {
@@ -204,6 +205,7 @@ func (b *outgoing) again() (io.ReadCloser, error) {
 	}
 	fresh := &outgoing{p: b.p, out: b.whole, done: true}
 	addReport(&fresh.counts, b.report())
+	fresh.beside = b.byCandidate()
 	return fresh, nil
 }
 
@@ -222,16 +224,19 @@ func (b *outgoing) report() *rules.Report {
 	return &b.counts
 }
 
-// tell records what became of the request, "": it was sent.
-func (b *outgoing) tell(outcome string) { b.p.tell(outcome, b.report()) }
-
-// observe tells how long judging took, without the waiting for the client and without candidate rules.
-func (b *outgoing) observe() {
-	if b.spent > 0 {
-		b.p.h.metrics.engine.Observe(b.spent.Seconds())
-		b.spent = 0
+// byCandidate is the same by candidate rules; nil: there are none. It outlives its rewriter.
+func (b *outgoing) byCandidate() *result {
+	if b.candidate == nil {
+		return b.beside
 	}
+	res, report := b.candidate.result(), new(rules.Report)
+	addReport(report, res.report)
+	res.report = report
+	return res
 }
+
+// tell records what became of the request, "": it was sent.
+func (b *outgoing) tell(outcome string) { b.p.tell(outcome, b.report(), b.byCandidate()) }
 
 var errClosed = errors.New("the request's body is closed")
 
@@ -248,11 +253,14 @@ func (b *outgoing) Close() error {
 	return nil
 }
 
+// giveBack also tells how long judging took, without the waiting for the client and without candidate rules.
 func (b *outgoing) giveBack() {
 	if b.body == nil {
 		return
 	}
+	b.p.h.metrics.engine.Observe(b.spent.Seconds())
 	addReport(&b.counts, b.body.Report())
+	b.beside = b.byCandidate()
 	if b.decode != nil {
 		b.decode.stop()
 	}

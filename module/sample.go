@@ -83,7 +83,7 @@ func (s *Sample) trimmed(j *rules.Judge) (*Sample, error) {
 func (s *Sample) answer(j *rules.Judge) (out *Sample, err error) {
 	out = new(Sample)
 	if len(s.Body) > 0 {
-		if new(Handler).kindOf(s.Header) != kindJSON {
+		if kindOf(s.Header, nil) != kindJSON {
 			return nil, &rules.Refusal{Reason: rules.MediaType, Detail: refusalDetail[rules.MediaType]}
 		}
 		if out.Body, err = s.rewrite(func(sink body.Sink) (*body.JSON, error) { return body.NewJSON(j, body.Limits{}, sink), nil }); err != nil {

@@ -162,7 +162,7 @@ func (w *writer) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ i
 // FlushError does nothing while the answer is held: flushing the client's writer would commit its header. An opaque one
 // may start: an event stream may have no event for long.
 func (w *writer) FlushError() error {
-	if w.state == stateEmpty && w.mayHaveBody() && w.m.h.kindOf(w.header) == kindOpaque {
+	if w.state == stateEmpty && w.mayHaveBody() && kindOf(w.header, w.m.h.media) == kindOpaque {
 		if err := w.open(); err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (w *writer) FlushError() error {
 // open says what the body is, now that its first bytes are there.
 func (w *writer) open() error {
 	m := w.m
-	switch m.h.kindOf(w.header) {
+	switch kindOf(w.header, m.h.media) {
 	case kindOpaque:
 		w.state = statePassing
 		if w.sendAlone(w.length); w.state == stateRefused {
