@@ -42,7 +42,6 @@ Exit codes: 0 the message is sent, 1 it is refused, 2 rules, flags or the file a
 		SilenceErrors: true, // printed readably already
 		SilenceUsage:  true,
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return notExplained(c, err) })
 	who := addWhoFlags(c)
 	patterns := addRulesFlag(c)
 	fixture := c.Flags().String("fixture", "", "Take rules, body and caller from a fixture of this file, by its name")

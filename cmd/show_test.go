@@ -80,7 +80,6 @@ func TestShowBroken(t *testing.T) {
 		"a recipient nobody":   {"--rules", explainRules, "--to", "nobody"},
 		"reading --operation":  {"--rules", explainRules, "--operation", "x"},
 		"reading --time":       {"--rules", explainRules, "--time", "x"},
-		"unknown flag":         {"--role", "x"},
 		"there is no such fil": {"--rules", "none.yaml"},
 	} {
 		if code, out, errs := runCommand(t, "", append([]string{"show"}, args...)...); code != explainBroken || out != "" || !strings.Contains(errs, want) || !strings.Contains(errs, "Nothing was shown") {
