@@ -206,7 +206,7 @@ func TestExplainBroken(t *testing.T) {
 		"give one file":                     with(),
 		"reading the document":              with("none.json"),
 		"there is no ./Caddyfile":           {"explain", "-"},
-		"there is no such file":             {"explain", "--rules", "none-*.yaml", "-"},
+		"no rule document is named":         {"explain", "--rules", "none-*.yaml", "-"},
 		broken + ":3:":                      {"explain", "--rules", broken, "-"},
 		"reading --operation":               with("--operation", "orders", "-"),
 		"reading --time":                    with("--time", "yesterday", "-"),
