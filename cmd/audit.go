@@ -38,7 +38,6 @@ there is no such log.`,
 	c.SilenceErrors, c.SilenceUsage = true, true // printed readably already
 	for _, sub := range []*cobra.Command{verifyCommand(), queryCommand(), exportAuditCommand()} {
 		sub.SilenceErrors, sub.SilenceUsage = true, true
-		sub.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 		c.AddCommand(sub)
 	}
 	return c

@@ -32,6 +32,7 @@ func addCommands(c *cobra.Command) {
 	c.SetUsageTemplate(strings.NewReplacer(
 		"{{.UseLine}}", "{{once .UseLine}}", "{{.CommandPath}}", "{{once .CommandPath}}",
 	).Replace(c.UsageTemplate()))
+	c.SetFlagErrorFunc(usageError) // of all below it
 	for _, command := range commands {
 		c.AddCommand(command())
 	}

@@ -51,7 +51,6 @@ Exit codes: 0 done, 1 nothing found or not done, 2 wrong usage, or there is no s
 	c.SilenceErrors, c.SilenceUsage = true, true // printed readably already
 	for _, sub := range []*cobra.Command{importCommand(), exportCommand(), showCommand(), withdrawCommand()} {
 		sub.SilenceErrors, sub.SilenceUsage = true, true
-		sub.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 		c.AddCommand(sub)
 	}
 	return c
@@ -224,6 +223,7 @@ func runConsent(c *cobra.Command, run func(context.Context) error) error {
 
 // usageError says what is wrong with the command line.
 func usageError(c *cobra.Command, err error) error {
+	c.SilenceErrors, c.SilenceUsage = true, true
 	fmt.Fprintf(c.ErrOrStderr(), "Error: %v\nSee: %s --help\n", err, once(c.CommandPath()))
 	return exitWith(c, consentUsage)
 }

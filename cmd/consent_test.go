@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -34,18 +32,7 @@ func TestMain(m *testing.M) {
 // consent runs a consent command and returns its exit code and what it printed.
 func consent(t *testing.T, in string, args ...string) (code int, out, errs string) {
 	t.Helper()
-	c := consentCommand()
-	var o, e bytes.Buffer
-	c.SetIn(strings.NewReader(in))
-	c.SetOut(&o)
-	c.SetErr(&e)
-	c.SetArgs(args)
-	if err := c.ExecuteContext(t.Context()); err != nil {
-		if _, scanErr := fmt.Sscanf(err.Error(), "exiting with status %d", &code); scanErr != nil {
-			t.Fatalf("an error that is no exit code: %v", err)
-		}
-	}
-	return code, o.String(), e.String()
+	return runCommand(t, in, append([]string{"consent"}, args...)...)
 }
 
 func write(t *testing.T, name, text string) string {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddy-minimize/minimize/module/openapi"
 	"github.com/caddy-minimize/minimize/module/rulefile"
-	"github.com/caddy-minimize/minimize/rules"
 )
 
 // The exit codes of the coverage command.
@@ -117,23 +116,11 @@ func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult,
 	if err != nil {
 		return nil, err
 	}
-	docs := []*rules.Document{d}
-	names, err := rulefile.Expand(o.rules)
+	docs, err := loadDocuments(o.rules)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		data, err := rulefile.Read(name)
-		if err != nil {
-			return nil, fmt.Errorf("reading the rules: %w", err)
-		}
-		doc, err := rulefile.Parse(name, data)
-		if err != nil {
-			return nil, err
-		}
-		docs = append(docs, doc)
-	}
-	compiled, err := rules.Compile(docs, rules.Options{Keys: madeUpKeys()})
+	compiled, err := compileForNobody(append(docs, d))
 	if err != nil {
 		return nil, err
 	}
@@ -171,12 +158,6 @@ func readSpec(file string) (*openapi.Spec, error) {
 		return nil, err
 	}
 	return openapi.Read(openapi.Text{File: file, Data: data}, extended)
-}
-
-// madeUpKeys let rules that pseudonymize compile; no value is made.
-func madeUpKeys() *rules.KeyRing {
-	keys, _ := rules.NewKeyRing(testKeys)
-	return keys
 }
 
 func (p *painter) coverage(r *coverageResult) {

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	minimize "github.com/caddy-minimize/minimize/module"
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/body"
 )
@@ -39,7 +42,6 @@ Exit codes: 0 the message is sent, 1 it is refused, 2 rules, flags or the file a
 		SilenceErrors: true, // printed readably already
 		SilenceUsage:  true,
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return notExplained(c, err) })
 	who := addWhoFlags(c)
 	patterns := addRulesFlag(c)
 	fixture := c.Flags().String("fixture", "", "Take rules, body and caller from a fixture of this file, by its name")
@@ -65,7 +67,7 @@ type message struct {
 	rules      *rules.Ruleset
 	operation  rules.Operation
 	disclosure *rules.Disclosure
-	body       []byte
+	sample     minimize.Sample
 }
 
 func explainedMessage(in io.Reader, patterns []string, who *who, fixture string, args []string) (*message, error) {
@@ -83,13 +85,18 @@ func explainedMessage(in io.Reader, patterns []string, who *who, fixture string,
 	if m.operation, m.disclosure, err = who.disclosure(set); err != nil {
 		return nil, err
 	}
+	var document []byte
 	if args[0] == "-" {
-		m.body, err = io.ReadAll(in)
+		document, err = io.ReadAll(in)
 	} else {
-		m.body, err = os.ReadFile(args[0])
+		document, err = os.ReadFile(args[0])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the document: %w", err)
+	}
+	m.sample = minimize.Sample{Header: http.Header{"Content-Type": {jsonType}}, Body: document}
+	if m.disclosure.Position == rules.Egress {
+		m.sample.Path = (&url.URL{Path: m.operation.Path}).EscapedPath()
 	}
 	return m, nil
 }
@@ -102,7 +109,7 @@ func fixtureMessage(file string, names []string) (*message, error) {
 	}
 	for _, f := range s.fixtures {
 		if strings.Join(names, " ") == f.Name || len(names) == 0 && len(s.fixtures) == 1 {
-			return &message{s.rules, f.operation, &f.disclosure, f.body}, nil
+			return f.explained(s)
 		}
 	}
 	var known strings.Builder
@@ -112,10 +119,33 @@ func fixtureMessage(file string, names []string) (*message, error) {
 	return nil, fmt.Errorf("finding the fixture: %s has no such one; there are%s", file, &known)
 }
 
+// explained is the message of a fixture whose values can be explained.
+func (f *fixture) explained(s *suite) (*message, error) {
+	switch {
+	case s.wantError != "":
+		return nil, fmt.Errorf("%s: this fixture has rules that must not load, and no message: run it with test", f.pos)
+	case !isJSON(f.mediaType):
+		return nil, fmt.Errorf("%s: this fixture's message has no body of JSON, and only such values are explained: run it with test", f.pos)
+	}
+	return &message{s.rules, f.operation, &f.disclosure, f.sample}, nil
+}
+
+// judge says of each value what becomes of it. Whether the message is sent, all of it decides, as in test.
+func (m *message) judge(judge *rules.Judge) (*body.Explained, error) {
+	e, err := body.Explain(judge, m.sample.Body)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.sample.Judge(m.rules, m.operation, m.disclosure); err != nil && !errors.As(err, &e.Refusal) {
+		return nil, err
+	}
+	return e, nil
+}
+
 // explain prints what becomes of the message and returns the exit code.
 func (m *message) explain(out, errs io.Writer, values, asJSON bool) int {
 	judge := m.rules.Scope(m.operation.Method, m.operation.Path).Judge(m.disclosure)
-	e, err := body.Explain(judge, m.body)
+	e, err := m.judge(judge)
 	if err != nil {
 		fmt.Fprintln(errs, err)
 		return explainBroken

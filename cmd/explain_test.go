@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 const explainRules = "testdata/explain/shop.yaml"
@@ -15,15 +17,13 @@ const explainRules = "testdata/explain/shop.yaml"
 func runCommand(t *testing.T, stdin string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	for _, command := range commands {
-		if c := command(); c.Name() == args[0] {
-			c.SetIn(strings.NewReader(stdin))
-			c.SetOut(&o)
-			c.SetErr(&e)
-			c.SetArgs(args[1:])
-			code = exitCodeOf(c.Execute())
-		}
-	}
+	c := &cobra.Command{Use: "minimize"}
+	addCommands(c)
+	c.SetIn(strings.NewReader(stdin))
+	c.SetOut(&o)
+	c.SetErr(&e)
+	c.SetArgs(args)
+	code = exitCodeOf(c.ExecuteContext(t.Context()))
 	return code, o.String(), e.String()
 }
 
@@ -135,6 +135,64 @@ func TestExplainJSON(t *testing.T) {
 	}
 }
 
+// TestExplainFixtures: of every fixture explain says what test expects, of those too whose message it cannot explain.
+func TestExplainFixtures(t *testing.T) {
+	suites, err := loadSuites([]string{"../test/scenarios", "testdata/explain", "testdata/wire", "testdata/fixtures/messages.fixtures.yaml", "testdata/fixtures/plain.fixtures.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained, not := 0, 0
+	for _, s := range suites {
+		for _, f := range s.fixtures {
+			m, err := f.explained(s)
+			if s.wantError != "" || !isJSON(f.mediaType) {
+				if not++; err == nil || !strings.HasPrefix(err.Error(), f.pos.String()) {
+					t.Errorf("%s is explained: %v", f.pos, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			explained++
+			var out, errs bytes.Buffer
+			code := m.explain(&out, &errs, false, true)
+			var view explainedView
+			if err := json.Unmarshal(out.Bytes(), &view); err != nil {
+				t.Fatalf("%s: %v\n%s", f.pos, err, &errs)
+			}
+			got := ""
+			if view.Refused != nil {
+				got = view.Refused.Reason
+			}
+			if got != f.Expect.Refused || (code == explainRefused) != (got != "") {
+				t.Errorf("%s: explained with exit code %d as refused %q, want %q", f.pos, code, got, f.Expect.Refused)
+			}
+		}
+	}
+	if explained == 0 || not == 0 {
+		t.Errorf("%d fixtures were explained, %d not", explained, not)
+	}
+}
+
+// TestExplainHead: what is sent nowhere at all is not sent because nothing in its body is personal.
+func TestExplainHead(t *testing.T) {
+	for _, c := range []struct{ to, reason string }{
+		{"ads-partner", ""},
+		{"old", "agreement"},
+		{"nobody", "recipient"},
+	} {
+		code, out, _ := runCommand(t, `{"status":"x"}`, "explain", "--rules", explainRules, "--purpose", "advertising", "--to", c.to, "--operation", "POST /v1/events", "--time", "2026-11-22", "-")
+		want := "The message is sent."
+		if c.reason != "" {
+			want = "The message is refused: " + c.reason
+		}
+		if (code == explainRefused) != (c.reason != "") || !strings.Contains(out, want) {
+			t.Errorf("%s: exit code %d\n%s", c.to, code, out)
+		}
+	}
+}
+
 // TestExplainBroken: what is wrong with the input is said, and nothing is explained.
 func TestExplainBroken(t *testing.T) {
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
@@ -148,7 +206,7 @@ func TestExplainBroken(t *testing.T) {
 		"give one file":                     with(),
 		"reading the document":              with("none.json"),
 		"there is no ./Caddyfile":           {"explain", "-"},
-		"there is no such file":             {"explain", "--rules", "none-*.yaml", "-"},
+		"no rule document is named":         {"explain", "--rules", "none-*.yaml", "-"},
 		broken + ":3:":                      {"explain", "--rules", broken, "-"},
 		"reading --operation":               with("--operation", "orders", "-"),
 		"reading --time":                    with("--time", "yesterday", "-"),
@@ -157,8 +215,8 @@ func TestExplainBroken(t *testing.T) {
 		"reading --case":                    with("--case", "ticket", "-"),
 		"--from only with --us":             with("--from", "ads-partner", "-"),
 		"a partner without a consent":       {"explain", "--fixture", "testdata/explain/explain.fixtures.yaml", "another"},
+		"rules that must not load":          {"explain", "--fixture", "../test/scenarios/bags-plain.fixtures.yaml"},
 		"no pack is named \"nowhere\"":      {"explain", "--rules", "pack:nowhere", "-"},
-		"unknown flag: --purposes":          with("--purposes", "x"),
 		"open testdata/none.fixtures.yaml:": {"explain", "--fixture", "testdata/none.fixtures.yaml"},
 	} {
 		if code, out, errs := runCommand(t, "{}", args...); code != explainBroken || out != "" || !strings.Contains(errs, want) || !strings.Contains(errs, "Nothing was explained") {

@@ -191,16 +191,13 @@ func (s *suite) addYAML(err error) {
 	}
 }
 
-// testKeys are the keys of `keys: test`. They protect nothing: fixtures are made up.
-var testKeys = map[string][]byte{"test": []byte("a key for fixtures, no secret")}
-
 // compile reads and compiles the rules.
 func (s *suite) compile(written *fixtureFile) {
 	files := written.Rules.Content
 	if written.Rules.Kind == yaml.ScalarNode {
 		files = []*yaml.Node{&written.Rules}
 	}
-	var docs []*rules.Document
+	var texts []rulefile.File
 	for _, n := range files {
 		file := n.Value
 		if !rulefile.IsPack(file) {
@@ -212,10 +209,10 @@ func (s *suite) compile(written *fixtureFile) {
 			s.fail(n, "reading the rules: %v", err)
 			continue
 		}
-		doc, err := rulefile.Parse(file, data)
-		s.addRules(err)
-		docs = append(docs, doc)
+		texts = append(texts, rulefile.File{Name: file, Data: data})
 	}
+	docs, err := rulefile.Load(texts)
+	s.addRules(err)
 	o := rules.Options{Keys: s.keys(&written.Keys)}
 	if len(s.errs)+len(s.loadErrs) > 0 {
 		return

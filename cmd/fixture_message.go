@@ -124,7 +124,7 @@ func expected(n *yaml.Node, mediaType string) (*tree, error) {
 	switch {
 	case n.Kind == yaml.ScalarNode:
 		return bodyTree([]byte(n.Value), mediaType)
-	case strings.HasSuffix(mediaType, "json"):
+	case isJSON(mediaType):
 		data, err := bodyOf(n)
 		if err != nil {
 			return nil, err
@@ -134,6 +134,12 @@ func expected(n *yaml.Node, mediaType string) (*tree, error) {
 	return pairsOf(n)
 }
 
+// isJSON reports whether a body of this media type is written as a JSON tree.
+func isJSON(mediaType string) bool {
+	bare, _, _ := mime.ParseMediaType(mediaType)
+	return strings.HasSuffix(bare, "json")
+}
+
 // bodyTree reads a body of this media type.
 func bodyTree(data []byte, mediaType string) (*tree, error) {
 	switch bare, _, _ := mime.ParseMediaType(mediaType); {
@@ -141,7 +147,7 @@ func bodyTree(data []byte, mediaType string) (*tree, error) {
 		return parsePairs(string(data))
 	case bare == multipartType:
 		return parseMultipart(data)
-	case strings.HasSuffix(bare, "json"):
+	case isJSON(mediaType):
 		return parseTree(data)
 	}
 	return nil, errors.New("nothing of such a media type is judged")

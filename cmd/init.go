@@ -33,7 +33,6 @@ Exit codes: 0 written, 1 nothing was written, 2 wrong usage.`,
 		SilenceErrors: true, // printed readably already
 		SilenceUsage:  true,
 	}
-	c.SetFlagErrorFunc(usageError)
 	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) > 1 {
 			return usageError(c, errors.New("name one folder, or none for this one"))

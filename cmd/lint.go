@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-minimize/minimize/module/openapi"
 	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
 )
@@ -152,7 +153,7 @@ func isRuleFile(path string) bool {
 		return true
 	case ".json":
 		data, _ := rulefile.Read(path) // what cannot be read is reported where it is read again
-		return gjson.GetBytes(data, "openapi").Exists()
+		return openapi.Is(data) || gjson.GetBytes(data, "minimize").Exists()
 	}
 	return rulefile.IsPack(path)
 }
@@ -173,19 +174,15 @@ func (l *lint) remember(file string, text []byte) { l.texts[file] = strings.Spli
 // documents lints rule documents, put together as each route does. An empty choice is all of them; roles are those that need
 // no rule.
 func (l *lint) documents(files []string, choices [][]string, roles []string) error {
-	var docs []*rules.Document
-	var errs []error
-	for _, file := range files {
-		data, err := rulefile.Read(file)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("reading the rules: %w", err))
-			continue
-		}
-		l.remember(file, data)
-		doc, err := rulefile.Parse(file, data)
-		docs, errs = append(docs, doc), append(errs, err)
+	texts, err := rulefile.ReadAll(files)
+	if err != nil {
+		return err
 	}
-	if err := errors.Join(errs...); err != nil {
+	for _, text := range texts {
+		l.remember(text.Name, text.Data)
+	}
+	docs, err := rulefile.Load(texts)
+	if err != nil {
 		return err
 	}
 	var rounds []lintRound
@@ -219,11 +216,7 @@ func lintChoice(docs []*rules.Document, now time.Time, roles []string) ([]lintRo
 		if len(together) == 0 || i == 1 && len(enforced) == len(docs) {
 			continue
 		}
-		keys, err := rules.NewKeyRing(testKeys) // nothing is written with them
-		if err != nil {
-			return nil, fmt.Errorf("making the keys: %w", err)
-		}
-		compiled, err := rules.Compile(together, rules.Options{Keys: keys})
+		compiled, err := compileForNobody(together)
 		if err != nil {
 			return nil, err
 		}

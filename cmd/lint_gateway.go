@@ -9,12 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/tidwall/gjson"
 
 	minimize "github.com/caddy-minimize/minimize/module"
-	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -49,12 +46,12 @@ func (l *lint) gateway(path string) error {
 	if err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
-	config := text
+	config, err := caddyJSON(file, text)
+	if err != nil {
+		return err
+	}
 	g := &gatewayLint{lint: l, lines: &caddyLines{file: path, taken: map[string]int{}}}
 	if filepath.Ext(file) != ".json" {
-		if config, _, err = caddyconfig.GetAdapter("caddyfile").Adapt(text, map[string]any{"filename": file}); err != nil {
-			return fmt.Errorf("reading the configuration: %w", err)
-		}
 		g.lines = l.linesOf(file, text)
 	}
 	bypasses, err := minimize.Bypasses(config)
@@ -68,7 +65,14 @@ func (l *lint) gateway(path string) error {
 	g.lintAdmin(root.Get("admin"))
 	g.lintServers(root)
 	g.lintLogs(root.Get("logging.logs"))
-	return g.lintDocuments(root.Get("apps.minimize.rules"))
+	files, err := configuredRules(config)
+	if err != nil {
+		return err
+	}
+	if len(g.choices) == 0 {
+		g.choices = [][]string{nil}
+	}
+	return g.documents(files, g.choices, g.manage)
 }
 
 // directivesOf are the directives that a handler is made by.
@@ -89,30 +93,6 @@ func relative(file string) string {
 		return short
 	}
 	return file
-}
-
-func (g *gatewayLint) lintDocuments(patterns gjson.Result) error {
-	var names []string
-	for _, p := range patterns.Array() {
-		resolved, err := caddy.NewReplacer().ReplaceOrErr(p.Str, true, true)
-		if err != nil {
-			return fmt.Errorf("reading the rules %q: a placeholder is empty; set it in the environment as for the gateway", p.Str)
-		}
-		names = append(names, resolved)
-	}
-	files, err := rulefile.Expand(names)
-	if err != nil {
-		return err
-	}
-	for i, file := range files {
-		if !rulefile.IsPack(file) {
-			files[i] = relative(file)
-		}
-	}
-	if len(g.choices) == 0 {
-		g.choices = [][]string{nil}
-	}
-	return g.documents(files, g.choices, g.manage)
 }
 
 func (g *gatewayLint) lintAdmin(admin gjson.Result) {

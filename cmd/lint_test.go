@@ -187,6 +187,23 @@ func TestLintSilence(t *testing.T) {
 	}
 }
 
+// TestLintJSON: rules are rules in JSON, too, and what is neither rules nor Caddy's is not found clean.
+func TestLintJSON(t *testing.T) {
+	dir := lintFolder(t, map[string]string{
+		"rules.json": `{"minimize": 1, "roles": ["support", "idle"], "purposes": ["care"], "allow": [{"id": "a", "to": "support", "for": "care", "keep": ["contact"]}]}`,
+		"over.json":  `{"overlay": "1.0.0", "extends": "none.yaml", "actions": []}`,
+		"other.json": `{"name": "shop", "version": "1.0.0"}`,
+	})
+	if got := strings.Join(lintCodes(t, filepath.Join(dir, "rules.json")), ", "); got != "rules.json:1 unused" {
+		t.Errorf("found %q", got)
+	}
+	for name, want := range map[string]string{"over.json": "reading what", "other.json": "none of apps, admin and logging"} {
+		if _, err := lintFiles([]string{filepath.Join(dir, name)}, lintDay); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
+
 func TestLintFolder(t *testing.T) {
 	dir := lintFolder(t, map[string]string{"a.yaml": lintRules, "b.yaml": "minimize: 1\nallow:\n  - {id: b, to: support, for: care, mask: [contact]}\n", "c.fixtures.yaml": "rules: a.yaml\n"})
 	if got := strings.Join(lintCodes(t, dir), ", "); got != "b.yaml:3 shadowed" {

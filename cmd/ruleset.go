@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
@@ -19,38 +20,37 @@ func addRulesFlag(c *cobra.Command) *[]string {
 
 // loadRules compiles the rule documents that the patterns name, or else those that the Caddyfile here enforces.
 func loadRules(patterns []string) (*rules.Ruleset, error) {
-	enforced := len(patterns) == 0
-	if enforced {
-		var err error
-		if patterns, err = configuredRules(); err != nil {
-			return nil, err
-		}
+	var docs []*rules.Document
+	var err error
+	if len(patterns) > 0 {
+		docs, err = loadDocuments(patterns)
+	} else {
+		docs, err = enforcedHere()
 	}
-	files, err := ruleFiles(patterns)
 	if err != nil {
 		return nil, err
 	}
-	var docs []*rules.Document
-	var errs rules.Errors
-	for _, file := range files {
-		data, err := rulefile.Read(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the rules: %w", err)
-		}
-		doc, err := rulefile.Parse(file, data)
-		var found rules.Errors
-		switch {
-		case errors.As(err, &found):
-			errs = append(errs, found...)
-		case err != nil:
-			return nil, err
-		case !doc.Candidate || !enforced:
-			docs = append(docs, doc)
-		}
-	}
-	if err := errs.Err(); err != nil {
+	return compileForNobody(docs)
+}
+
+// loadDocuments reads what patterns name, as the gateway does.
+func loadDocuments(patterns []string) ([]*rules.Document, error) {
+	names, err := rulefile.Expand(patterns)
+	if err != nil {
 		return nil, err
 	}
+	files, err := rulefile.ReadAll(names)
+	if err != nil {
+		return nil, err
+	}
+	return rulefile.Load(files)
+}
+
+// testKeys are the keys of `keys: test`, and of rules that are only looked at. They protect nothing.
+var testKeys = map[string][]byte{"test": []byte("a key for fixtures, no secret")}
+
+// compileForNobody compiles rules by which no value of anybody is written: a rule that pseudonymizes needs a key to load.
+func compileForNobody(docs []*rules.Document) (*rules.Ruleset, error) {
 	keys, err := rules.NewKeyRing(testKeys)
 	if err != nil {
 		return nil, fmt.Errorf("making the keys: %w", err)
@@ -58,41 +58,64 @@ func loadRules(patterns []string) (*rules.Ruleset, error) {
 	return rules.Compile(docs, rules.Options{Keys: keys})
 }
 
-// configuredRules are the patterns of the Caddyfile here.
-func configuredRules() ([]string, error) {
+// enforcedHere are the documents that the Caddyfile here enforces.
+func enforcedHere() ([]*rules.Document, error) {
+	const other = "; use --rules FILE"
 	if _, err := os.Stat("Caddyfile"); err != nil {
-		return nil, errors.New("naming the rules: there is no ./Caddyfile here; use --rules FILE")
+		return nil, errors.New("naming the rules: there is no ./Caddyfile here" + other)
 	}
 	config, err := readConfig("Caddyfile")
 	if err != nil {
 		return nil, err
 	}
-	var patterns []string
-	for _, pattern := range gjson.GetBytes(config, "apps.minimize.rules").Array() {
-		patterns = append(patterns, pattern.Str)
+	names, err := configuredRules(config)
+	if err != nil {
+		return nil, err
 	}
-	if len(patterns) == 0 {
-		return nil, errors.New("naming the rules: ./Caddyfile's global option `minimize` has no `rules`; use --rules FILE")
+	if len(names) == 0 {
+		return nil, errors.New("naming the rules: ./Caddyfile's global option `minimize` has no `rules`" + other)
 	}
-	return patterns, nil
+	docs, err := loadDocuments(names)
+	if err != nil {
+		return nil, err
+	}
+	choices := choicesOf(config)
+	for _, choice := range choices {
+		if !slices.Equal(choice, choices[0]) {
+			return nil, errors.New("naming the rules: the routes of ./Caddyfile have different `documents`; name those of one with --rules FILE")
+		}
+	}
+	if len(choices) > 0 {
+		docs = choose(docs, choices[0])
+	}
+	return slices.DeleteFunc(docs, func(d *rules.Document) bool { return d.Candidate }), nil
 }
 
-// ruleFiles are the files that patterns name, as the gateway reads them.
-func ruleFiles(patterns []string) ([]string, error) {
-	var files []string
-	for _, pattern := range patterns {
-		if rulefile.IsPack(pattern) {
-			files = append(files, pattern)
-			continue
-		}
-		found, err := filepath.Glob(pattern)
-		if err == nil && len(found) == 0 {
-			err = errors.New("there is no such file")
-		}
+// configuredRules are the files and packs that a gateway's configuration names.
+func configuredRules(config []byte) ([]string, error) {
+	var patterns []string
+	for _, p := range gjson.GetBytes(config, "apps.minimize.rules").Array() {
+		resolved, err := caddy.NewReplacer().ReplaceOrErr(p.Str, true, true)
 		if err != nil {
-			return nil, fmt.Errorf("reading the rules: %s: %w", pattern, err)
+			return nil, fmt.Errorf("reading the rules %q: a placeholder is empty; set it in the environment as for the gateway", p.Str)
 		}
-		files = append(files, found...)
+		patterns = append(patterns, resolved)
 	}
-	return files, nil
+	names, err := rulefile.Expand(patterns)
+	for i, name := range names {
+		if !rulefile.IsPack(name) {
+			names[i] = relative(name)
+		}
+	}
+	return names, err
+}
+
+// choicesOf are the documents that each route of a configuration chooses, sorted; none is all of them.
+func choicesOf(config []byte) [][]string {
+	g := &gatewayLint{lint: new(lint), lines: &caddyLines{taken: map[string]int{}}}
+	g.lintServers(gjson.ParseBytes(config))
+	for _, choice := range g.choices {
+		slices.Sort(choice)
+	}
+	return g.choices
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/guess"
 )
@@ -111,25 +110,16 @@ func scan(in io.Reader, errs io.Writer, paths, beside []string) (*scanned, error
 
 // scanScope is what the base pack and some documents declare. They are read as if they held for every operation: samples do
 // not say of which they are.
-func scanScope(files []string) (*rules.Scope, error) {
-	docs := []*rules.Document{{Pos: rules.Pos{File: "samples", Line: 1, Column: 1}}}
-	for _, file := range files {
-		data, err := rulefile.Read(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the rules: %w", err)
-		}
-		doc, err := rulefile.Parse(file, data)
-		if err != nil {
-			return nil, err
-		}
-		doc.Operations = nil
-		docs = append(docs, doc)
-	}
-	keys, err := rules.NewKeyRing(testKeys) // nothing is written with them
+func scanScope(patterns []string) (*rules.Scope, error) {
+	docs, err := loadDocuments(patterns)
 	if err != nil {
-		return nil, fmt.Errorf("making the keys: %w", err)
+		return nil, err
 	}
-	compiled, err := rules.Compile(docs, rules.Options{Keys: keys})
+	for _, doc := range docs {
+		doc.Operations = nil
+	}
+	docs = append(docs, &rules.Document{Pos: rules.Pos{File: "samples", Line: 1, Column: 1}})
+	compiled, err := compileForNobody(docs)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,6 @@ Exit codes: 0 shown, 2 rules or flags are broken.`,
 		fmt.Fprintf(c.ErrOrStderr(), "%v\nNothing was shown. Mend this first.\n", err)
 		return exitWith(c, explainBroken)
 	}
-	c.SetFlagErrorFunc(notShown)
 	patterns := addRulesFlag(c)
 	purposes := c.Flags().StringArray("for", nil, "Only this purpose; may be repeated")
 	to := c.Flags().StringArray("to", nil, "Only this role or recipient, or recipients of this kind; may be repeated")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/module/rulefile"
 )
 
 // BenchmarkHandler is what a request costs beside the engine: a small answer through a provisioned handler.
@@ -42,7 +44,7 @@ func benchmarkHandler(b *testing.B, body string) {
 // newHandler provisions a handler by hand, without a Caddy around it.
 func newHandler(t testing.TB, document string) *Handler {
 	t.Helper()
-	loaded, err := load(&files{rules: []file{{"shop.yaml", []byte(document)}}})
+	loaded, err := load(&files{rules: []rulefile.File{{Name: "shop.yaml", Data: []byte(document)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

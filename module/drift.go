@@ -17,7 +17,7 @@ import (
 // has no rule of its own. It takes one answer a second, beside the messages, so that it costs next to nothing. A nil drift,
 // where no rule document is one of OpenAPI, takes none.
 type drift struct {
-	files   []file
+	files   []rulefile.File
 	metrics *metrics
 	logger  *zap.Logger
 	due     atomic.Int64 // when the next sample is taken, in nanoseconds since 1970
@@ -31,10 +31,10 @@ const (
 	maxSample   = 1 << 20 // bytes of a body; a longer one is no sample
 )
 
-func newDrift(files []file, m *metrics, logger *zap.Logger) *drift {
+func newDrift(files []rulefile.File, m *metrics, logger *zap.Logger) *drift {
 	d := &drift{metrics: m, logger: logger}
 	for _, f := range files {
-		if openapi.Is(f.data) {
+		if openapi.Is(f.Data) {
 			d.files = append(d.files, f)
 		}
 	}
@@ -106,16 +106,16 @@ func (d *drift) read() map[string]*openapi.Spec {
 	}
 	d.specs = map[string]*openapi.Spec{}
 	for _, f := range d.files {
-		extended, err := rulefile.Extended(f.name, f.data)
+		extended, err := rulefile.Extended(f.Name, f.Data)
 		var spec *openapi.Spec
 		if err == nil {
-			spec, err = openapi.Read(openapi.Text{File: f.name, Data: f.data}, extended)
+			spec, err = openapi.Read(openapi.Text{File: f.Name, Data: f.Data}, extended)
 		}
 		if err != nil { // the rules of it loaded: what it extends is gone since
-			d.logger.Warn("no answers are compared with an OpenAPI document that cannot be read again", zap.String("document", filepath.Base(f.name)))
+			d.logger.Warn("no answers are compared with an OpenAPI document that cannot be read again", zap.String("document", filepath.Base(f.Name)))
 			continue
 		}
-		d.specs[filepath.Base(f.name)] = spec
+		d.specs[filepath.Base(f.Name)] = spec
 	}
 	return d.specs
 }

@@ -17,14 +17,9 @@ import (
 
 // files is what stands on disk at one moment. The hash tells two moments apart, also where reading failed.
 type files struct {
-	rules []file
+	rules []rulefile.File
 	keys  map[string][]byte // nil: no key directory is configured
 	hash  string
-}
-
-type file struct {
-	name string
-	data []byte
 }
 
 // readFiles reads the rule documents that the patterns name, and the keys. It always returns files with a hash.
@@ -44,18 +39,16 @@ func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		data, err := rulefile.Read(name)
-		if err != nil {
-			return fmt.Errorf("reading a rule document: %w", err)
-		}
-		fmt.Fprintf(sum, "rules %q %d ", name, len(data))
-		sum.Write(data)
+	if f.rules, err = rulefile.ReadAll(names); err != nil {
+		return err
+	}
+	for _, file := range f.rules {
+		fmt.Fprintf(sum, "rules %q %d ", file.Name, len(file.Data))
+		sum.Write(file.Data)
 		// What does not load is told by load, where all errors come at once.
-		if extended, err := rulefile.Extended(name, data); err == nil {
+		if extended, err := rulefile.Extended(file.Name, file.Data); err == nil {
 			sum.Write(extended.Data)
 		}
-		f.rules = append(f.rules, file{name, data})
 	}
 	if keyDir == "" {
 		return nil
@@ -94,30 +87,12 @@ type loaded struct {
 }
 
 // load parses the documents and reports what is wrong in all of them at once.
-func load(f *files) (*loaded, error) {
-	l := new(loaded)
-	var errs rules.Errors
-	byName := make(map[string]*rules.Document)
-	for _, file := range f.rules {
-		doc, err := rulefile.Parse(file.name, file.data)
-		if err != nil {
-			if !collect(&errs, err) {
-				return nil, err
-			}
-			continue
-		}
-		if first := byName[doc.Name]; first != nil {
-			errs = append(errs, &rules.Error{Pos: doc.Pos, Message: fmt.Sprintf(
-				"a second document is named %q (the first is %s); rename one of the files", doc.Name, first.Pos.File)})
-		}
-		byName[doc.Name] = doc
-		l.documents = append(l.documents, doc)
-	}
-	if err := errs.Err(); err != nil {
+func load(f *files) (l *loaded, err error) {
+	l = new(loaded)
+	if l.documents, err = rulefile.Load(f.rules); err != nil {
 		return nil, err
 	}
 	if f.keys != nil {
-		var err error
 		if l.keys, err = rules.NewKeyRing(f.keys); err != nil {
 			return nil, err
 		}
@@ -135,12 +110,6 @@ func (l *loaded) strangers() []string {
 			return slices.ContainsFunc(d.Recipients, func(r rules.Recipient) bool { return r.Name == name })
 		})
 	})
-}
-
-func collect(errs *rules.Errors, err error) bool {
-	more, ok := errors.AsType[rules.Errors](err)
-	*errs = append(*errs, more...)
-	return ok
 }
 
 // compile puts the route's documents together and checks that they suffice for it.

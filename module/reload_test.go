@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-minimize/minimize/module/rulefile"
 )
 
 func fastPolls(t *testing.T) {
@@ -233,7 +235,7 @@ func TestRejectedConfiguration(t *testing.T) {
 
 // TestSameDocuments: routes with the same documents, in whatever order they are named, share rules that are compiled once.
 func TestSameDocuments(t *testing.T) {
-	loaded, err := load(&files{rules: []file{{"a.yaml", []byte(shopRules)}, {"b.yaml", []byte("minimize: 1\n")}}})
+	loaded, err := load(&files{rules: []rulefile.File{{Name: "a.yaml", Data: []byte(shopRules)}, {Name: "b.yaml", Data: []byte("minimize: 1\n")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,8 +118,8 @@ func (k *kind) permit(id CategoryID, f Facts) Decision {
 		if k.to(rule, f) != yes {
 			continue
 		}
-		action, named := rule.act(id)
-		if !named || k.egress && isCode(info.Name) && !rule.spells(info.Name) {
+		action, named := k.names(rule.compiledRule, id)
+		if !named {
 			if d.Rule == "" && !permitted {
 				d.Reason = Surplus
 			}
@@ -294,6 +294,16 @@ func isCode(c Category) bool { return AuthSecret.Contains(c) || CardSecurity.Con
 // spells reports whether a rule names a category that isCode, and not just its grade or what is around it.
 func (r *compiledRule) spells(c Category) bool {
 	return slices.ContainsFunc(r.Acts, func(a Act) bool { return isCode(Category(a.Name)) && Category(a.Name).Contains(c) })
+}
+
+// names returns what an allow says of a category. What is sent proves something to whoever gets it, so that a rule has to
+// spell it.
+func (k *kind) names(allow *compiledRule, id CategoryID) (Action, bool) {
+	action, named := allow.act(id)
+	if c := k.rules.categories[id].Name; k.egress && isCode(c) && !allow.spells(c) {
+		return action, false
+	}
+	return action, named
 }
 
 func (k *kind) issued(c Category) bool {

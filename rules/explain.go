@@ -37,7 +37,7 @@ func (j *Judge) Explain(c CategoryID, f Facts) Explanation {
 	e := Explanation{Decision: j.decide(c, f)}
 	for _, rule := range j.rules.allow {
 		applied := applied(j.allow, rule)
-		action, named := rule.act(c)
+		action, named := j.names(rule, c)
 		switch {
 		case named:
 			e.Opinions = append(e.Opinions, Opinion{rule.Rule, false, applied != nil, action, j.allowLacks(rule, applied, action, &j.rules.categories[c], f)})

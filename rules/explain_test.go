@@ -103,6 +103,32 @@ func opinions(e *Explanation) string {
 	return b.String()
 }
 
+// TestExplainCode: a rule that names what is around a code, or its grade, does not name the code for whom it is sent to.
+func TestExplainCode(t *testing.T) {
+	r := mustCompile(t, `purposes: [payment]
+recipients: {psp: {kind: processor, contract: {from: 2026-01-01}}}
+allow:
+  - {id: around, to: psp, for: payment, basis: contract, keep: [card, secret]}
+  - {id: spelled, to: psp, for: payment, basis: contract, mask: [card.security]}
+`)
+	d := &Disclosure{Position: Egress, Recipient: "psp", Purpose: "payment", Time: modelNow}
+	j := r.Scope("POST", "/").Judge(d)
+	for category, want := range map[Category]string{
+		"card.security": "spelled mask\n; silent around",
+		"auth.secret":   "; silent around spelled",
+		"card.number":   "around keep\n; silent spelled",
+	} {
+		e := j.Explain(r.ID(category), j.MessageFacts())
+		got := opinions(&e) + "; silent"
+		for _, rule := range e.Silent {
+			got += " " + rule.ID
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", category, got, want)
+		}
+	}
+}
+
 // TestExplain: who writes rules reads what each one lacks, the closest first.
 func TestExplain(t *testing.T) {
 	r := mustCompile(t, `policy: 3

@@ -371,7 +371,7 @@ const (
 	whenDownload = "download"
 )
 
-// minorKnown is an answer that `when: {minor: known}` takes beside true: nobody says an age, and nobody was asked for one.
+// minorKnown, of `when: {minor: known}`, asks for a minor only if somebody says so: without any answer it is no.
 const minorKnown = "known"
 
 // ofRecord reports whether a test asks the record, not the caller.

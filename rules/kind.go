@@ -267,7 +267,11 @@ func (k *kind) condition(c condition) int {
 func (r *Ruleset) conditionOf(t Test) condition {
 	switch t.Claim {
 	case whenMinor:
-		return condition{what: askMinor, want: t.Want}
+		want := t.Want
+		if slices.Contains(want, minorKnown) {
+			want = []string{minorKnown, "true"}
+		}
+		return condition{what: askMinor, want: want}
 	case whenCountry:
 		var want []string // a record names a country
 		for _, place := range t.Want {

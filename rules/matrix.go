@@ -27,7 +27,7 @@ type MatrixRow struct {
 	Cells    []Cell // in the order of the audiences
 }
 
-// Cell is what one audience may have of one category. A caller who is several audiences has the most of what their allows
+// Cell is what one audience may have of one category: a recipient of what is sent there. A caller who is several audiences has the most of what their allows
 // give, and the least of what their limits leave; but a limit to anonymous is none for who reads their own.
 type Cell struct {
 	Action    Action // at most
@@ -107,7 +107,7 @@ func (r *Ruleset) cell(a Audience, purpose string, id CategoryID, now time.Time)
 	case a.Name == Us:
 		d.Position = Inbound
 	}
-	k := &kind{rules: r, inbound: d.Position == Inbound, party: r.partyOf(d)}
+	k := &kind{rules: r, inbound: d.Position == Inbound, egress: d.Position == Egress, party: r.partyOf(d)}
 	var c Cell
 	if info.Grade > Open {
 		c = r.permitted(a, k, purpose, id)
@@ -133,7 +133,7 @@ func (r *Ruleset) permitted(a Audience, k *kind, purpose string, id CategoryID) 
 		if !rule.purposeFits(purpose) || !a.in(rule.To) {
 			continue
 		}
-		action, names := rule.act(id)
+		action, names := k.names(rule, id)
 		if !names {
 			continue
 		}

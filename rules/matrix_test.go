@@ -83,7 +83,7 @@ func cellsFor(m *Matrix, d *Disclosure, row int) (cells []Cell) {
 func TestMatrixRecipient(t *testing.T) {
 	seed := rand.Uint64()
 	h := history{rand.New(rand.NewPCG(seed, 7))}
-	sent := 0
+	sent, proven := 0, 0
 	for range 800 {
 		doc := modelDoc(oneIn(h, "", "CN"))
 		doc.Recipients = []Recipient{{
@@ -94,6 +94,7 @@ func TestMatrixRecipient(t *testing.T) {
 		doc.Allow = []Rule{
 			{ID: "one", To: words(oneIn(h, "x", "third_party")), For: words("p"), Basis: oneIn(h, "contract", "legitimate_interests"), Acts: []Act{{Action: oneIn(h, Keep, Mask, Blank), Name: "a"}}},
 			{ID: "two", To: words("x"), For: words("p"), Consent: "explicit", Since: oneIn(h, 0, 2), Acts: []Act{{Action: Keep, Name: "d"}, {Action: Keep, Name: "a.b.c"}}},
+			{ID: "three", To: words("x"), For: words("p"), Basis: "contract", Acts: []Act{{Action: oneIn(h, Keep, Mask), Name: oneIn(h, "secret", "auth.secret", "auth")}}},
 		}
 		r := compileModel(t, doc)
 		d := &Disclosure{Position: Egress, Recipient: "x", Purpose: "p", Time: modelNow, People: oneIn[People](h, nil, somePeople{})}
@@ -112,11 +113,12 @@ func TestMatrixRecipient(t *testing.T) {
 			}
 			if have < Blank {
 				sent++
+				proven += int(bit(c == "auth.secret"))
 			}
 		}
 	}
-	if sent == 0 {
-		t.Error("nothing was ever sent")
+	if sent == 0 || proven == 0 {
+		t.Errorf("%d values were sent, %d of them secrets", sent, proven)
 	}
 }
 
@@ -133,7 +135,7 @@ allow:
   - {id: ticket, to: support, for: care, case: ticket, when: {mfa: true}, keep: [contact.phone]}
   - {id: agreed, to: boss, for: care, consent: explicit, since: 2, keep: [contact]}
   - {id: interest, to: boss, for: care, basis: legitimate_interests, keep: [order]}
-  - {id: labs, to: processor, for: care, basis: contract, keep: [device.imei]}
+  - {id: labs, to: processor, for: care, basis: contract, keep: [device.imei, card.security, secret]}
   - {id: collect, to: us, from: self, for: care, keep: [location]}
 limit:
   - {id: exports, to: support, when: {download: true}, strip: [order]}
@@ -154,6 +156,7 @@ limit:
 		"order.number":       "keep l/keep/strip, keep o/strip/strip, strip, strip, strip",
 		"device.imei":        "strip, strip, keep, block, strip",
 		"location.precise":   "strip, strip, strip, strip, keep f/strip/strip",
+		"card.security":      "strip, strip, keep, block, strip",
 		"auth.secret":        "strip, strip, strip, strip, strip",
 		"content.text.title": "",
 	} {

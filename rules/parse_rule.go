@@ -154,8 +154,8 @@ func (p *parser) when(r *Rule) func(*yaml.Node) {
 				}
 			}
 			list(p, &t.Want, want)(value)
-			if t.Claim == whenMinor && slices.Contains(t.Want, minorKnown) {
-				t.Want = []string{minorKnown, "true"}
+			if t.Claim == whenMinor && len(t.Want) > 1 && slices.Contains(t.Want, minorKnown) {
+				p.fail(value, "`%s` stands alone: it asks for minors that are known to be some", minorKnown)
 			}
 			r.When = append(r.When, t)
 		})

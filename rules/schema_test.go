@@ -157,6 +157,7 @@ func TestSchemaAgrees(t *testing.T) {
 		{rule + "numbers: string, length: hide, masks: {contact.phone: \"3+4\"}}]", true}, {rule + "numbers: text}]", false},
 		{rule + "when: {mfa: true, level: [1, 2], /a/b: x, minor: true, download: false, country: [NO, EEA, NORDIC]}}]", true},
 		{rule + "when: {/*/a: x}}]", false}, {rule + "when: {a b: x}}]", false}, {rule + "when: {minor: 1}}]", false}, {rule + "when: {minor: known}}]", true},
+		{rule + "when: {minor: [known, false]}}]", false}, {rule + "when: {minor: [true, known]}}]", false}, {rule + "when: {minor: [true, false]}}]", true},
 		{rule + "when: {mfa: }}]", false}, {rule + "when: {mfa: []}}]", false}, {rule + "when: {country: Norway}}]", false},
 		{rule + "hash: device}]", false}, {rule + "mask: [none]}]", false}, {rule + "mask: [a b]}]", false}, {rule + "block: secret, case: ticket}]", true},
 		{limit + "}]", true}, {limit + "for: x, law: PIPL 25, over: 50/day}]", true}, {limit + "over: 0/day}]", false}, {limit + "over: 50}]", false},

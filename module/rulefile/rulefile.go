@@ -2,6 +2,7 @@
 package rulefile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,6 +64,52 @@ func Parse(name string, data []byte) (*rules.Document, error) {
 		return nil, err
 	}
 	return openapi.Parse(openapi.Text{File: name, Data: data}, extended)
+}
+
+// File is the text of a document.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// ReadAll reads the files and packs that Expand returned.
+func ReadAll(names []string) ([]File, error) {
+	var files []File
+	for _, name := range names {
+		data, err := Read(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading a rule document: %w", err)
+		}
+		files = append(files, File{name, data})
+	}
+	return files, nil
+}
+
+// Load parses documents that can stand beside each other. What is wrong in all of them comes at once, as rules.Errors.
+func Load(files []File) ([]*rules.Document, error) {
+	var docs []*rules.Document
+	var errs rules.Errors
+	byName := map[string]*rules.Document{}
+	for _, file := range files {
+		doc, err := Parse(file.Name, file.Data)
+		if found, ok := errors.AsType[rules.Errors](err); ok {
+			errs = append(errs, found...)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if first := byName[doc.Name]; first != nil {
+			errs = append(errs, &rules.Error{Pos: doc.Pos, Message: fmt.Sprintf(
+				"a second document is named %q (the first is %s); rename one of the files", doc.Name, first.Pos.File)})
+		}
+		byName[doc.Name] = doc
+		docs = append(docs, doc)
+	}
+	if err := errs.Err(); err != nil {
+		return nil, err
+	}
+	return docs, nil
 }
 
 // Extended reads the document that an overlay extends. Of any other text it is empty.
