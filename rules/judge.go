@@ -201,11 +201,18 @@ const (
 func (p *Pending) Known() bool { return p.subject == subjectKnown }
 
 // Begin answers what a record of this row says itself. Values are in the order of its slots. A record that is the whole
-// message and does not say whose it is gets the subject of the message there.
+// message and does not say whose it is gets the subject of the message there. Where it should say so itself, and says nothing, it is
+// whose the route says; that somebody has a case does not make another one's answer part of it.
 func (j *Judge) Begin(record int, values []Value) Pending {
 	row := j.scope.records[record]
-	if row.Subject == nil && len(row.At) == 0 && j.subject != "" { // it is the message
-		values[slotSubject] = Value{Known, []byte(j.subject)}
+	if len(row.At) == 0 && values[slotSubject].State == Missing { // it is the message
+		about := j.subject
+		if row.Subject != nil {
+			about = j.disclosure.Subject
+		}
+		if about != "" {
+			values[slotSubject] = Value{Known, []byte(about)}
+		}
 	}
 	subject := values[slotSubject]
 	p := Pending{born: row.Born != nil, limit: fullAge, ended: no}
