@@ -188,8 +188,8 @@ func (p *parcel) send() (*http.Response, error) {
 		return nil, refusal
 	}
 	p.bare = out.Body == nil
-	watch := func(got httptrace.GotConnInfo) { p.watch(got, cancel) }
-	res, err := p.t.HTTP.Transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: watch})))
+	p.cancel = cancel
+	res, err := p.t.HTTP.Transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.watch})))
 	if refusal, ok := errors.AsType[*rules.Refusal](context.Cause(ctx)); ok {
 		err = refusal
 	}

@@ -64,12 +64,12 @@ type guardedConn struct {
 // watch has the request looked at once more before its head leaves: there may have been a dial, and only a body is asked as
 // it is read. On HTTP/1 that is when it is written. Of what is written on HTTP/2 nobody can tell whose it is, and a failing
 // write would end all requests on the connection; but net/http looks at the context right before it writes a head.
-func (p *parcel) watch(got httptrace.GotConnInfo, cancel context.CancelCauseFunc) {
+func (p *parcel) watch(got httptrace.GotConnInfo) {
 	guarded, shared := guardOf(got.Conn)
 	if !shared {
 		guarded.first.Store(p)
 	} else if err := guarded.refuses(p); err != nil {
-		cancel(err)
+		p.cancel(err)
 	}
 }
 
@@ -84,7 +84,11 @@ func guardOf(conn net.Conn) (guarded *guardedConn, shared bool) {
 
 // Write sends bytes if that is allowed now.
 func (c *guardedConn) Write(p []byte) (int, error) {
-	if err := c.refuses(c.first.Swap(nil)); err != nil {
+	asked := c.first.Swap(nil)
+	if err := c.refuses(asked); err != nil {
+		if asked != nil { // net/http may tell of the closed connection instead
+			asked.cancel(err)
+		}
 		return 0, err
 	}
 	return c.Conn.Write(p)

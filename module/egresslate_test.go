@@ -45,7 +45,7 @@ func TestEgressLateWithdrawal(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	conn := &guardedConn{Conn: near, t: &Egress{h: &Handler{route: &route{report: true}}}} // that nothing else is refused
-	(&parcel{passage: passage{people: w}}).watch(httptrace.GotConnInfo{Conn: conn}, nil)
+	(&parcel{passage: passage{people: w}, cancel: func(error) {}}).watch(httptrace.GotConnInfo{Conn: conn})
 	if n, err := conn.Write([]byte("GET / HTTP/1.1")); n > 0 || err == nil {
 		t.Errorf("%d bytes of a request without a body left", n)
 	}

@@ -20,8 +20,9 @@ type parcel struct {
 	t        *Egress
 	asked    *http.Request // as it came
 	came     *asking
-	again    bool // what was read of its body for another attempt is gone
-	bare     bool // no body leaves
+	again    bool                    // what was read of its body for another attempt is gone
+	bare     bool                    // no body leaves
+	cancel   context.CancelCauseFunc // ends this attempt
 	entry    *rules.Recipient
 	origin   *origin
 	standing rules.Reason // when the request came

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptrace"
-	"runtime"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -93,31 +91,16 @@ func (a *arrival) watched(ctx context.Context) context.Context {
 }
 
 // watch ends a request that may not be sent any more. On HTTP/2 net/http looks at the context right before it writes a head,
-// and others are on the connection; on HTTP/1 it writes first, so that the connection goes.
+// and others are on the connection; on HTTP/1 it writes first, so that the connection goes. HTTP/2 without TLS cannot be told
+// from it here: then the others have to be sent again.
 func (a *arrival) watch(got httptrace.GotConnInfo) {
 	switch still := a.people.still(func() {}); {
 	case still && (a.body == nil || a.out.Body == http.NoBody): // who has a request whole can count on its audit line
 		a.sum(a.outcome())
 	case !still:
 		a.cancel(errChanged)
-		if !calledForHTTP2() {
+		if _, shared := guardOf(got.Conn); !shared {
 			got.Conn.Close()
-		}
-	}
-}
-
-// calledForHTTP2 reports whether a hook is called for a connection of HTTP/2. Without TLS (h2c) nothing in the hook's
-// arguments tells, but who calls it does: the code for HTTP/2 is a package, or has its name before all names in net/http.
-func calledForHTTP2() bool {
-	callers := make([]uintptr, 32)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
-	for {
-		frame, more := frames.Next()
-		switch name := frame.Function; {
-		case strings.Contains(name, "/http2."), strings.HasPrefix(name, "net/http.http2"):
-			return true
-		case strings.HasPrefix(name, "net/http."), !more:
-			return false
 		}
 	}
 }

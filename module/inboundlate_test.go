@@ -17,7 +17,7 @@ func TestInboundLateWithdrawal(t *testing.T) {
 	for _, test := range []struct {
 		name             string
 		secure, multiple bool // TLS, HTTP/2
-	}{{"http1", false, false}, {"https1", true, false}, {"h2", true, true}, {"h2c", false, true}} {
+	}{{"http1", false, false}, {"https1", true, false}, {"h2", true, true}} {
 		t.Run(test.name, func(t *testing.T) {
 			arrived, answers := make(chan string, 2), make(chan struct{})
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -26,8 +26,7 @@ func TestInboundLateWithdrawal(t *testing.T) {
 			}))
 			protocols := new(http.Protocols)
 			protocols.SetHTTP1(!test.multiple)
-			protocols.SetHTTP2(test.multiple && test.secure)
-			protocols.SetUnencryptedHTTP2(test.multiple && !test.secure)
+			protocols.SetHTTP2(test.multiple)
 			server.Config.Protocols, server.EnableHTTP2 = protocols, test.multiple
 			if test.secure {
 				server.StartTLS()
