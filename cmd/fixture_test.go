@@ -45,7 +45,7 @@ func TestFixturesDirections(t *testing.T) {
 // TestFixturesMessages: headers, queries, forms and paths are judged as on a route.
 func TestFixturesMessages(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/messages.fixtures.yaml", "testdata/fixtures/plain.fixtures.yaml")
-	if code != testPassed || !strings.Contains(out, "All 12 fixtures passed.") {
+	if code != testPassed || !strings.Contains(out, "All 13 fixtures passed.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }

@@ -39,10 +39,13 @@ func (p *parcel) judgeHead(ctx context.Context) (*http.Request, *rules.Refusal) 
 		Method: p.req.Method, Host: p.origin.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
 	}).WithContext(ctx)
 	var err error
+	if conditional(p.req) {
+		return nil, namesVersion
+	}
 	if out.URL, err = p.judgeURL(head); err != nil {
 		return nil, refusalOf(err)
 	}
-	sifter := &requestSifter{judge: p.judged, credentials: p.entry.Credentials, rest: p.t.rest, ours: p.ours}
+	sifter := &requestSifter{judge: p.judged, method: p.req.Method, credentials: p.entry.Credentials, rest: p.t.rest, ours: p.ours}
 	if out.Header, err = sifter.sift(head, p.req.Header); err != nil {
 		return nil, refusalOf(err)
 	}
@@ -76,6 +79,7 @@ func (p *parcel) ours(name string, values []string) bool {
 // requestSifter says what of a request's headers may leave for a recipient.
 type requestSifter struct {
 	judge       *rules.Judge
+	method      string
 	credentials []string                                // headers that the recipient knows us by
 	ours        func(name string, values []string) bool // of those, what tells us who asks
 	rest        []string                                // headers that tell us who asks, and nobody else
@@ -83,7 +87,7 @@ type requestSifter struct {
 
 func (s *requestSifter) sift(head *body.Head, from http.Header) (http.Header, error) {
 	to := make(http.Header)
-	sieve := headerSieve{scope: s.judge.Scope(), table: s.judge.Table(s.judge.MessageFacts())} // for what is encoded in a value
+	sieve := newHeaderSieve(s.judge) // for what is encoded in a value
 	for name, values := range from {
 		name = http.CanonicalHeaderKey(name)
 		switch {
@@ -94,11 +98,13 @@ func (s *requestSifter) sift(head *body.Head, from http.Header) (http.Header, er
 			continue
 		case name == "Signature" || name == "Signature-Input":
 			return nil, &rules.Refusal{Reason: rules.SignedBody, Detail: "a signed message (RFC 9421) cannot be minimized"}
+		case slices.Contains(conditions, name) && !existing(s.method, name, values):
+			continue
 		case name == "Content-Type", slices.Contains(neverSent, name), slices.Contains(strippedFromRequests, name), slices.Contains(s.rest, name):
 			continue
 		}
 		for _, value := range values {
-			kept, stays, err := head.Header(name, value)
+			kept, stays, err := judgeHeader(head, name, value)
 			switch {
 			case bearsToken(value): // whatever it is called
 			case err != nil && !slices.Contains(ambient, name):
@@ -112,6 +118,25 @@ func (s *requestSifter) sift(head *body.Head, from http.Header) (http.Header, er
 		to["User-Agent"] = []string{""} // or net/http sends its own
 	}
 	return to, nil
+}
+
+// proxyHeaders are what proxies tell with of how a request came to them, besides from where.
+var proxyHeaders = []string{
+	"X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
+	"X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri",
+}
+
+// judgeHeader judges a header's value by its name. One that tells of a client in a proxy's words, such as X-Forwarded-Email,
+// is an address of theirs by its beginning, and something else by its end.
+func judgeHeader(head *body.Head, name, value string) (left string, stays bool, err error) {
+	told, ok := strings.CutPrefix(name, "X-Forwarded-")
+	if !ok || name == "X-Forwarded-For" || slices.Contains(proxyHeaders, name) {
+		return head.Header(name, value)
+	}
+	if left, stays, err = head.Header(told, value); err != nil || !stays {
+		return left, stays, err
+	}
+	return head.Header(name, left)
 }
 
 // bearsToken reports whether a value is written like an Authorization (RFC 9110 section 11.6.2): that of the caller, under

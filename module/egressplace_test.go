@@ -152,6 +152,8 @@ func TestEgressRedirectHere(t *testing.T) {
 		{"/v1/a", "302 Found", "/next", ""}, // nobody knows the way back
 		{"/p/ads/a", "302 Found", "/next?phone=13800138000", ""}, {"/p/ads/a", "302 Found", "http://{addr}/u/490154203237518", ""},
 		{"/p/ads/a", "302 Found", "/next?nick=Alice", ""},
+		{"/p/ads/a", "302 Found", "/%2e%2e//evil", ""}, {"/p/ads/a", "302 Found", "/.%2E/evil", ""}, {"/p/ads/a", "302 Found", "/%2e/evil", ""},
+		{"/p/ads/a", "302 Found", "/..%2fevil", ""}, {"/p/ads/a", "302 Found", "/..;x/evil", ""}, {"/p/ads/a", "302 Found", "/%5cevil", ""},
 	} {
 		status, location = c.status, strings.ReplaceAll(c.location, "{addr}", r.addr)
 		a := g.send("POST", c.path, `{"state":"paid"}`, jsonType)

@@ -59,6 +59,9 @@ func (p *parcel) here(to *url.URL) (reference string, ok bool) {
 	}
 	own := url.URL{Path: to.Path, RawPath: to.RawPath, RawQuery: to.RawQuery, Fragment: to.Fragment, RawFragment: to.RawFragment}
 	path := prefix + own.EscapedPath()
+	if !isClear(&own) { // an encoded dot step leads out of the prefix: url.spec.whatwg.org, 4.4
+		return "", false
+	}
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") { // a host would be read into it: RFC 3986 section 4.2
 		return "", false
 	}

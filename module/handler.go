@@ -214,7 +214,7 @@ func (h *Handler) newMessage(r *http.Request) *message {
 }
 
 func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, m *message) error {
-	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
+	if !m.allows(r.Method) {
 		return m.methodNotAllowed(w)
 	}
 	if !m.clear {
@@ -222,6 +222,9 @@ func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	if m.denied != nil {
 		return m.unauthorized(w)
+	}
+	if conditional(r) {
+		return m.badCondition(w)
 	}
 	h.caller.distrust(r)
 	ctx, cancel := context.WithCancel(r.Context())

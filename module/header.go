@@ -142,6 +142,11 @@ type headerSieve struct {
 	host  string
 }
 
+// newHeaderSieve finds what of a request's headers may not pass.
+func newHeaderSieve(j *rules.Judge) *headerSieve {
+	return &headerSieve{scope: j.Scope(), table: j.Table(j.MessageFacts())}
+}
+
 // pass returns a header value that may leave, or false.
 func (s *headerSieve) pass(name, value string, depth depth) (string, bool) {
 	if depth == depthCookie {

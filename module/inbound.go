@@ -53,6 +53,9 @@ func (a *arrival) admit() *rules.Refusal {
 	if refusal := a.judgeBody(a.out); refusal != nil {
 		return refusal
 	}
+	if kept := a.out.Header["Content-Type"]; len(kept) > 0 {
+		a.req.Header["Content-Type"] = kept // without the client's boundary: placeholders read it
+	}
 	if a.out.Body == nil {
 		a.out.Body = http.NoBody
 	}
@@ -142,6 +145,8 @@ func wouldArrive(answer *message, r *http.Request) *would {
 	w := &would{p: &a.passage}
 	switch {
 	case a.denied != nil:
+	case !a.allows(r.Method):
+		w.head.refusal = &rules.Refusal{Reason: rules.MediaType}
 	case !a.clear:
 		w.head.refusal = &rules.Refusal{Reason: rules.Unreadable}
 	default:

@@ -28,6 +28,9 @@ const (
 	search      = "minimize {\ninbound\ncaller {\npurpose search\n}\n}\nreverse_proxy {upstream}"
 )
 
+// someDigest is well-formed, and of no body here.
+const someDigest = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"
+
 // inbound starts a gateway in front of a backend that keeps every byte.
 func inbound(t *testing.T, r *recorder, rules, site string) *gateway {
 	t.Helper()
@@ -65,14 +68,22 @@ func TestInboundBody(t *testing.T) {
 			if all {
 				want = b.sent
 			}
-			if a := g.send("POST", "/events", b.sent, "Content-Type: "+b.mediaType, "Content-Digest: sha-256=:x:"); a.status != http.StatusOK {
+			if a := g.send("POST", "/events", b.sent, "Content-Type: "+b.mediaType, "Content-Digest: "+someDigest); a.status != http.StatusOK {
 				t.Fatalf("%s: got %d %s", b.name, a.status, a.body)
 			}
 			req, body := r.last(t)
+			multipart := strings.HasPrefix(b.mediaType, "multipart/")
+			if multipart {
+				_, boundary, _ := strings.Cut(req.Header.Get("Content-Type"), "boundary=")
+				want, b.mediaType = strings.ReplaceAll(want, "xyz", boundary), strings.Replace(b.mediaType, "xyz", boundary, 1)
+				if boundary == "xyz" {
+					t.Error("the boundary is the client's")
+				}
+			}
 			if body != want || req.ContentLength != int64(len(want)) || req.Header.Get("Content-Type") != b.mediaType {
 				t.Errorf("%s: the backend got %d bytes of %s: %q; want %q", b.name, req.ContentLength, req.Header.Get("Content-Type"), body, want)
 			}
-			if (req.Header.Get("Content-Digest") != "") != all {
+			if (req.Header.Get("Content-Digest") != "") != (all && !multipart) {
 				t.Errorf("%s: a digest arrived as %q", b.name, req.Header.Get("Content-Digest"))
 			}
 		}
@@ -146,6 +157,11 @@ func TestInboundRefused(t *testing.T) {
 		{"query", g.send("GET", "/?imei=1", ""), 403, "limit"},
 		{"header", g.send("GET", "/", "", "X-Imei: 1"), 403, "limit"},
 		{"cookie", g.send("GET", "/", "", "Cookie: imei=1"), 403, "limit"},
+		{"patch", g.send("PATCH", "/", `[{"op":"add","path":"/nick","value":"Alice"}]`, "Content-Type: application/json-patch+json"), 403, "media_type"},
+		{"signed parts", g.send("POST", "/", "--x--\r\n", "Content-Type: multipart/form-data; boundary=x", "Signature: a=:eHl6:"), 422, "signed"},
+		{"signed otherwise", g.send("POST", "/", `{}`, jsonType, "Signature: Alice"), 422, "signed"},
+		{"method", g.send("M13800138000", "/", ""), 405, "media_type"},
+		{"WebDAV", g.send("PROPFIND", "/", ""), 405, "media_type"},
 		{"no type", g.send("POST", "/", "{}"), 403, "media_type"},
 		{"csv", g.send("POST", "/", "a,b", "Content-Type: text/csv"), 403, "media_type"},
 		{"charset", g.send("POST", "/", "{}", "Content-Type: application/json; charset=utf-16"), 403, "media_type"},
@@ -165,7 +181,7 @@ func TestInboundRefused(t *testing.T) {
 		t.Errorf("the backend received %q", r.all())
 	}
 	const signed = `{"a": 1}`
-	if a := g.send("POST", "/?b=2", signed, jsonType, "Signature: a=:x:", "Signature-Input: a=()", "Content-Digest: x=:y:"); a.status != http.StatusOK {
+	if a := g.send("POST", "/?b=2", signed, jsonType, "Signature: a=:eHl6:", `Signature-Input: a=("@method" "content-digest");created=1618884473;keyid="k1"`, "Content-Digest: "+someDigest); a.status != http.StatusOK {
 		t.Fatalf("got %d %s", a.status, a.body)
 	}
 	if req, body := r.last(t); body != signed || req.Header.Get("Signature") == "" || req.Header.Get("Content-Digest") == "" {

@@ -3,6 +3,7 @@ package minimize
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -13,17 +14,12 @@ import (
 	"github.com/caddy-minimize/minimize/rules/body"
 )
 
-// unjudged are request headers that are no data: what a backend knows its clients by, what is judged with the body, and what
-// signs a message.
-var unjudged = slices.Concat(digests, []string{
-	"Authorization", "Proxy-Authorization", "X-Api-Key", "Content-Length", "Signature", "Signature-Input",
-})
+// unjudged are request headers that are no data: what a backend knows its clients by, and what is judged with the body.
+var unjudged = []string{"Authorization", "Proxy-Authorization", "X-Api-Key", "Content-Length"}
 
-// nameless reports whether a header's name says nothing of what is in it: our own page is no visit to others, and of what
-// X-Forwarded tells only -For is an address.
-func nameless(name string) bool {
-	return name == "Referer" || strings.HasPrefix(name, "X-Forwarded-") && name != "X-Forwarded-For"
-}
+// nameless are headers whose names say nothing of what is in them: our own page is no visit to others, and what proxies tell
+// of how a request came is no address.
+var nameless = slices.Concat(proxyHeaders, []string{"Referer"})
 
 // trimmed is what of a request's head may come in.
 type trimmed struct {
@@ -69,8 +65,11 @@ func (a *arrival) trim(j *rules.Judge) *trimmed {
 // trimTarget judges the query. The path says which resource it is: without it there is no request.
 func (a *arrival) trimTarget(head *body.Head, j *rules.Judge, t *trimmed) (err error) {
 	u := a.req.URL
-	if u.Opaque != "" || u.User != nil {
+	if u.Opaque != "" || u.User != nil || !slices.Contains([]string{"", "http", "https"}, u.Scheme) {
 		return &rules.Refusal{Reason: rules.Unreadable, Detail: "reading a target that is no path"}
+	}
+	if err := a.judgeHost(head, j); err != nil {
+		return err
 	}
 	if t.query, err = head.Query(u.RawQuery); err != nil {
 		return err
@@ -86,6 +85,29 @@ func (a *arrival) trimTarget(head *body.Head, j *rules.Judge, t *trimmed) (err e
 	return err
 }
 
+// judgeHost refuses a host in which something is found that may not come in. A site for any host, or for any host below a
+// domain, lets the client choose it. Without it a request is to another site, so nothing of it can be left out.
+func (a *arrival) judgeHost(head *body.Head, j *rules.Judge) error {
+	if a.req.Host == "" || isAddress(a.req.Host) {
+		return nil
+	}
+	sieve := newHeaderSieve(j)
+	left, stays, err := head.Text("", a.req.Host)
+	if err == nil && (!stays || left != a.req.Host || sieve.hides(left, 0)) {
+		return &rules.Refusal{Reason: rules.Unreadable, Detail: "the host holds what may not be collected"}
+	}
+	return err
+}
+
+// isAddress reports whether a host is an address, with or without a port: that of a server, not of a client.
+func isAddress(host string) bool {
+	if with, err := netip.ParseAddrPort(host); err == nil {
+		return with.Addr().Zone() == ""
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.Zone() == ""
+}
+
 // originalQuery is the query as it came, before any rewrite; nil: nobody remembers.
 func originalQuery(r *http.Request) *string {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
@@ -95,14 +117,14 @@ func originalQuery(r *http.Request) *string {
 }
 
 func (a *arrival) trimHeaders(head *body.Head, j *rules.Judge, t *trimmed) error {
-	sieve := headerSieve{scope: j.Scope(), table: j.Table(j.MessageFacts())} // for what is encoded in a value
+	sieve := newHeaderSieve(j)
 	for name, values := range a.req.Header {
 		if name != "Cookie" && (slices.Contains(unjudged, name) || slices.Contains(a.h.caller.trusted, name) || a.identifies(name)) {
 			continue
 		}
 		var kept []string
 		for _, value := range values {
-			left, stays, err := a.trimHeader(head, &sieve, name, value)
+			left, stays, err := a.trimHeader(head, sieve, name, value)
 			if err != nil {
 				return err
 			}
@@ -121,20 +143,39 @@ func (a *arrival) trimHeaders(head *body.Head, j *rules.Judge, t *trimmed) error
 func (a *arrival) trimHeader(head *body.Head, sieve *headerSieve, name, value string) (left string, stays bool, err error) {
 	switch {
 	case name == "Cookie":
-		return a.trimCookies(head, value)
+		return a.trimCookies(head, sieve, value)
 	case name == "Content-Type":
-		left, stays = sieve.pass(name, value, depthEncoded)
+		left, stays = sieve.mediaType(a.req, value)
 		return left, stays, nil
-	case nameless(name):
+	case attesting[name] != nil:
+		return value, sieve.attests(a.req, name, value), nil
+	case slices.Contains(nameless, name):
 		left, stays, err = head.Text("", value)
 	default:
-		left, stays, err = head.Header(name, value)
+		left, stays, err = judgeHeader(head, name, value)
 	}
 	return left, stays && (left != "" || value == "") && !sieve.hides(left, 0), readError(err)
 }
 
+// mediaType is what of a Content-Type may come in: a word that a client made up may be the name of something, or in capitals
+// that of somebody, and without a body there are no parts that a boundary could stand between.
+func (s *headerSieve) mediaType(r *http.Request, value string) (string, bool) {
+	given, _, _ := strings.Cut(value, ";")
+	mediaType := strings.ToLower(given)
+	meaning := s.scope.Name([]byte(mediaType))
+	switch kind := (requestKind{mediaType: mediaType}); {
+	case kind.coined() && s.named(&meaning):
+		return "", false
+	case r.ContentLength == 0 && strings.HasPrefix(mediaType, "multipart/"):
+		value = mediaType
+	case mediaType != given:
+		value = mediaType + value[len(given):]
+	}
+	return s.pass("Content-Type", value, depthEncoded)
+}
+
 // trimCookies judges each cookie by its own name. What the client is known by stays whole.
-func (a *arrival) trimCookies(head *body.Head, value string) (string, bool, error) {
+func (a *arrival) trimCookies(head *body.Head, sieve *headerSieve, value string) (string, bool, error) {
 	var kept []string
 	changed := false
 	for pair := range strings.SplitSeq(value, ";") {
@@ -148,6 +189,7 @@ func (a *arrival) trimCookies(head *body.Head, value string) (string, bool, erro
 		if err := readError(err); err != nil {
 			return "", false, err
 		}
+		stays = stays && !sieve.hides(left, 0)
 		if changed = changed || !stays || left != pair; stays {
 			kept = append(kept, left)
 		}

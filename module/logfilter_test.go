@@ -72,6 +72,29 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
+// TestHeaderRedaction: a header's name and value are the client's own words, and so is a method.
+func TestHeaderRedaction(t *testing.T) {
+	r, err := baseRedactor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, in, want string }{
+		{"X-Forwarded-Full-Name", "Alice", "[dropped]"}, {"x-forwarded-user", "Alice", "[dropped]"}, {"X-Forwarded-Proto", "https", "https"},
+		{"X-Forwarded-Uri", "/a?phone=x", "/a?phone=[contact.phone]"}, {"Sec-Websocket-Protocol", "Alice", "[dropped]"},
+		{"X-User", "full_name: Alice", "full_name: [person.name]"}, {"X-User", `{"a":1,"full_name":"Alice"}`, `{"a":1,"full_name": [person.name]`},
+		{"Date", "Tue, 15 Nov 1994 12:45:26 GMT", "Tue, 15 Nov 1994 12:45:26 GMT"}, {"X-Page", "https://shop.example/a", "https://shop.example/a"},
+	} {
+		if got := r.any(test.name, test.in, true); got != test.want {
+			t.Errorf("%s: %s became %s, want %s", test.name, test.in, got, test.want)
+		}
+	}
+	for in, want := range map[string]string{"GET": "GET", "DELETE": "DELETE", "Alice": "[unreadable]"} {
+		if got := r.any("method", in, false); got != want {
+			t.Errorf("the method %s became %s", in, got)
+		}
+	}
+}
+
 // TestLogEncoder: every way in which a field may be added is redacted.
 func TestLogEncoder(t *testing.T) {
 	e := new(LogEncoder)

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/caddy-minimize/minimize/rules/body"
 )
 
 // Opaque is a list of media types that pass unread.
@@ -44,7 +46,7 @@ func parseOpaque(lists []Opaque) ([]opaquePattern, error) {
 }
 
 func parseOpaqueType(t string) (opaquePattern, error) {
-	if isJSON(t) {
+	if body.IsJSON(t) {
 		return opaquePattern{}, errors.New("JSON is judged and cannot pass unread")
 	}
 	tree, sub, ok := strings.Cut(t, "/")
@@ -55,11 +57,6 @@ func parseOpaqueType(t string) (opaquePattern, error) {
 		return opaquePattern{tree: tree + "/"}, nil
 	}
 	return opaquePattern{name: t}, nil
-}
-
-// isJSON is the allow-list of media types that the JSON rewriter reads: RFC 8259's, and the +json suffix of RFC 6839.
-func isJSON(mediaType string) bool {
-	return mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
 }
 
 // kind says how a body is treated.
@@ -82,7 +79,7 @@ func kindOf(header http.Header, opaque []opaquePattern) kind {
 	if err != nil {
 		return kindRefused
 	}
-	if isJSON(mediaType) {
+	if body.IsJSON(mediaType) {
 		if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
 			return kindRefused
 		}

@@ -94,7 +94,10 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	if p.disclosure.Position == rules.Inbound {
 		kind.passes = func(mediaType string) bool { return passesUnread(mediaType, p.h.media) }
 		kind.unread = !ok && kind.foreign && kind.passes(kind.mediaType)
-	} else if kind.boundary != "" {
+	} else if kind.coined() {
+		ok = false
+	}
+	if kind.mediaType == "multipart/form-data" {
 		kind.own = rand.Text() // the client's can say anything
 	}
 	if !ok && !kind.unread || p.holds(kind) {
@@ -102,6 +105,8 @@ func (p *passage) kind() (requestKind, *rules.Refusal) {
 	}
 	coding := p.req.Header["Content-Encoding"]
 	switch {
+	case p.signed && kind.own != "":
+		return requestKind{}, &rules.Refusal{Reason: rules.SignedBody, Detail: "a multipart body of a signed message (RFC 9421) cannot be minimized"}
 	case kind.unread || !isEncoded(coding):
 	case len(coding) > 1 || decoders[codingOf(coding)] == nil:
 		return requestKind{}, &rules.Refusal{Reason: rules.MediaType, Detail: "the request's content encoding cannot be judged: send its body as it is"}

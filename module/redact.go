@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -43,11 +44,21 @@ const (
 var droppedKeys = []string{
 	"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token", "www-authenticate",
 	"user_id", "client_common_name", "sec-websocket-key",
+	"sec-websocket-protocol", // browsers have no other place for a token
 }
 
 // addressKeys hold clients' addresses, which lose their last part. Elsewhere addresses of private networks stay: they are
 // upstreams', and an error without them is of no use.
 var addressKeys = []string{"remote_ip", "client_ip", "remote_addr", "remote", "x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip", "true-client-ip"}
+
+// loggedMethods are those that may stand in a log: any other could be a word of the client's.
+var loggedMethods = slices.Concat(sendable, []string{http.MethodConnect, http.MethodTrace})
+
+// tellsOfClient reports whether a header tells in a proxy's words who the client is, such as X-Forwarded-Preferred-Username.
+func tellsOfClient(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	return strings.HasPrefix(name, "X-Forwarded-") && name != "X-Forwarded-For" && !slices.Contains(proxyHeaders, name)
+}
 
 // any redacts a log field's value. inHeader says that key is a header's name, chosen by whoever sent it.
 func (r *redactor) any(key string, value any, inHeader bool) any {
@@ -55,7 +66,7 @@ func (r *redactor) any(key string, value any, inHeader bool) any {
 	switch {
 	case value == nil || value == "":
 		return value
-	case slices.Contains(droppedKeys, folded):
+	case slices.Contains(droppedKeys, folded), inHeader && tellsOfClient(key):
 		return dropped
 	}
 	switch v := value.(type) {
@@ -101,8 +112,12 @@ func (r *redactor) string(key, s string, inHeader bool) string {
 	if slices.Contains(addressKeys, key) {
 		return maskAddresses(s)
 	}
+	if key == "method" && !inHeader && !slices.Contains(loggedMethods, s) {
+		return unreadable
+	}
 	var context detect.Context
 	if inHeader {
+		s = r.spoken(s)
 		meaning := r.scope.Name([]byte(key))
 		if c, sensitive := r.named(&meaning); sensitive {
 			return "[" + string(c) + "]"
@@ -110,6 +125,23 @@ func (r *redactor) string(key, s string, inHeader bool) string {
 		context = meaning.Context
 	}
 	return r.words(s, context, 0)
+}
+
+const maxName = 64
+
+// spoken redacts what stands behind a name and a colon: `name: Alice`, and JSON.
+func (r *redactor) spoken(s string) string {
+	for i, c := range s {
+		if c != ':' {
+			continue
+		}
+		before := strings.TrimRight(s[max(0, i-maxName):i], ` "'`)
+		meaning := r.scope.Name([]byte(before[strings.LastIndexAny(before, ` "',;{(`)+1:]))
+		if category, sensitive := r.named(&meaning); sensitive {
+			return s[:i] + ": [" + string(category) + "]"
+		}
+	}
+	return s
 }
 
 // maxNested bounds how deep encodings and URLs are followed into each other. What lies deeper is not logged.

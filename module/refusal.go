@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/tidwall/sjson"
@@ -83,6 +84,14 @@ func (m *message) isRequest() bool {
 	return d.Position == rules.Egress || d.Position == rules.Inbound && d.Recipient == ""
 }
 
+// allows reports whether a request may be made by this method. Where requests are judged it is no word of the client's own.
+func (m *message) allows(method string) bool {
+	if m.h.Inbound {
+		return slices.Contains(sendable, method) && slices.Contains(sendable, m.method)
+	}
+	return method != http.MethodConnect && method != http.MethodTrace
+}
+
 // methodNotAllowed refuses CONNECT, whose tunnel nobody could judge, in HTTP/2 too (RFC 8441), and TRACE, which shows the
 // request's own secrets.
 func (m *message) methodNotAllowed(w http.ResponseWriter) error {
@@ -97,6 +106,14 @@ func (m *message) badPath(w http.ResponseWriter) error {
 	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds an encoded slash, a backslash or a dot step, so the rules for it cannot be chosen"}
 	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusBadRequest})
 	return problem(w, m.id, http.StatusBadRequest, refusal.Detail, refusal)
+}
+
+var namesVersion = &rules.Refusal{Reason: rules.Unreadable, Detail: "a condition that names a version cannot be judged: only the condition * goes on"}
+
+// badCondition refuses a write that depends on a version.
+func (m *message) badCondition(w http.ResponseWriter) error {
+	m.record(outcomeRefused, &writer{refusal: namesVersion, status: http.StatusBadRequest})
+	return problem(w, m.id, http.StatusBadRequest, namesVersion.Detail, namesVersion)
 }
 
 // tooEarly refuses what was sent before the TLS handshake was complete: whoever recorded it can send it again, and each time

@@ -2,7 +2,9 @@ package minimize
 
 import (
 	"net/http"
+	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -14,10 +16,33 @@ var strippedFromRequests = []string{
 	"Accept-Charset",                                // JSON is UTF-8 (RFC 8259 section 8.1)
 	"A-Im", "Available-Dictionary", "Dictionary-Id", // deltas and dictionaries: RFC 3229, RFC 9842
 	"Range", "If-Range", // a part of a body cannot be judged
-	"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", // a 304 confirms the unjudged body
 	"Upgrade", "Http2-Settings", // what comes after an upgrade bypasses the writer
+	"Sec-Websocket-Key", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions", "Sec-Websocket-Version", "Sec-Websocket-Accept",
 	"Te", "Expect",
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", // the rules were chosen by the method
+}
+
+// conditions are request headers that name versions. A 304 confirms the unjudged body, and so does a 412.
+var conditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+
+// existing reports whether a condition asks only whether there is something: then it can go on with a method that writes.
+func existing(method, name string, values []string) bool {
+	return writes(method) && (name == "If-Match" || name == "If-None-Match") && len(values) == 1 && strings.TrimSpace(values[0]) == "*"
+}
+
+// writes reports whether a method is none that only reads (RFC 9110 section 9.2.1).
+func writes(method string) bool {
+	return !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, method)
+}
+
+// conditional reports whether a request writes only if a version is the one it names. Without its condition it would
+// overwrite what somebody else wrote, and with it whoever guesses would learn what was taken out of an answer.
+func conditional(r *http.Request) bool {
+	return writes(r.Method) && slices.ContainsFunc(conditions, func(name string) bool {
+		values := r.Header[name]
+		// If-Modified-Since says nothing to who writes: RFC 9110 section 13.1.3.
+		return len(values) > 0 && name != "If-Modified-Since" && !existing(r.Method, name, values)
+	})
 }
 
 // readable returns the request as the upstream may see it, so that its answer can be judged. The header is a copy: what
@@ -26,6 +51,11 @@ func readable(r *http.Request) *http.Request {
 	r.Header = r.Header.Clone()
 	for _, name := range strippedFromRequests {
 		delete(r.Header, name)
+	}
+	for _, name := range conditions {
+		if !existing(r.Method, name, r.Header[name]) {
+			delete(r.Header, name)
+		}
 	}
 	return r
 }
@@ -40,20 +70,23 @@ func asSent(r *http.Request) (method, cleaned string, ok bool) {
 	if original, rewritten := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); rewritten {
 		method, u = original.Method, original.URL
 	}
+	return method, path.Clean("/" + strings.Join(stepsOf(u), "/")), isClear(u)
+}
+
+// stepsOf are the path's steps, without their parameters.
+func stepsOf(u *url.URL) []string {
 	steps := strings.Split(u.Path, "/")
 	for i, step := range steps {
-		if steps[i], _, _ = strings.Cut(step, ";"); steps[i] == "." || steps[i] == ".." {
-			return method, path.Clean("/" + u.Path), false
-		}
+		steps[i], _, _ = strings.Cut(step, ";")
 	}
-	cleaned = path.Clean("/" + strings.Join(steps, "/"))
-	escaped := u.EscapedPath()
-	for i := strings.IndexByte(escaped, '%'); i >= 0 && i+3 <= len(escaped); i++ {
-		if hex := escaped[i : i+3]; strings.EqualFold(hex, "%2F") || strings.EqualFold(hex, "%5C") {
-			return method, cleaned, false
-		}
-	}
-	return method, cleaned, !strings.Contains(u.Path, "\\")
+	return steps
+}
+
+// isClear reports whether the path leads to the same place for every reader.
+func isClear(u *url.URL) bool {
+	escaped := strings.ToLower(u.EscapedPath())
+	return !slices.ContainsFunc(stepsOf(u), func(step string) bool { return step == "." || step == ".." }) &&
+		!strings.Contains(escaped, "%2f") && !strings.Contains(escaped, "%5c") && !strings.Contains(u.Path, `\`)
 }
 
 // countable reports whether every reader counts the path's steps alike, so that one of them can name a data subject.

@@ -56,10 +56,10 @@ func (b *outgoing) open() (err error) {
 
 // dress makes the head of a request that of what is left of its body.
 func (b *outgoing) dress(out *http.Request) {
-	if b.p.disclosure.Position == rules.Egress { // our own backend may read parameters that we do not know
+	if b.p.disclosure.Position == rules.Egress || b.kind.own != "" { // our own backend may read parameters that we do not know
 		out.Header["Content-Type"] = b.kind.header()
 	}
-	if !b.p.signed && !(b.done && b.decode == nil && b.body.Unchanged()) {
+	if !b.p.signed && !(b.done && b.decode == nil && b.kind.own == "" && b.body.Unchanged()) {
 		for _, name := range digests {
 			delete(out.Header, name)
 		}

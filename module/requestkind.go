@@ -32,10 +32,13 @@ func kindOfRequest(header http.Header) (k requestKind, ok bool) {
 		return k, false
 	}
 	k = requestKind{mediaType: mediaType, boundary: params["boundary"]}
-	k.foreign = !isJSON(mediaType) && mediaType != "application/x-www-form-urlencoded" && mediaType != "multipart/form-data"
+	k.foreign = !body.IsJSON(mediaType) && mediaType != "application/x-www-form-urlencoded" && mediaType != "multipart/form-data"
 	charset, given := params["charset"]
 	return k, !k.foreign && (!given || strings.EqualFold(charset, "utf-8"))
 }
+
+// coined reports whether the media type may be a word of the client's own: of JSON, and nobody else knows it.
+func (k requestKind) coined() bool { return body.IsJSON(k.mediaType) && !body.IsKnownJSON(k.mediaType) }
 
 // header is the media type as it is sent: no parameter but what a reader needs.
 func (k requestKind) header() []string {
@@ -49,7 +52,7 @@ func (k requestKind) header() []string {
 func (k requestKind) rewriter(j *rules.Judge, l body.Limits, sink body.Sink) (*body.JSON, error) {
 	l.Signed = k.signed
 	switch {
-	case isJSON(k.mediaType):
+	case body.IsJSON(k.mediaType):
 		return body.NewJSON(j, l, sink), nil
 	case k.mediaType == "multipart/form-data":
 		w, err := body.NewMultipart(j, l, sink, k.boundary, k.passes)

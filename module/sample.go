@@ -45,7 +45,7 @@ func (s *Sample) request(j *rules.Judge, to *rules.Recipient) (out *Sample, err 
 		return out, nil
 	}
 	kind, ok := kindOfRequest(s.Header)
-	if !ok {
+	if !ok || to != nil && kind.coined() {
 		return nil, &rules.Refusal{Reason: rules.MediaType, Detail: "the request's media type cannot be judged"}
 	}
 	out.Body, err = s.rewrite(func(sink body.Sink) (*body.JSON, error) { return kind.rewriter(j, body.Limits{}, sink) })
@@ -69,7 +69,7 @@ func (s *Sample) sent(j *rules.Judge, to *rules.Recipient) (out *Sample, err err
 
 // trimmed is the head as our own backend gets it.
 func (s *Sample) trimmed(j *rules.Judge) (*Sample, error) {
-	req := &http.Request{Header: s.Header.Clone(), URL: &url.URL{RawQuery: s.Query}}
+	req := &http.Request{Header: s.Header.Clone(), URL: &url.URL{RawQuery: s.Query}, ContentLength: int64(len(s.Body))}
 	a := &arrival{passage: passage{message: &message{h: &Handler{caller: new(caller)}, scope: j.Scope()}, req: req}}
 	a.signed = len(req.Header["Signature"]) > 0 || len(req.Header["Signature-Input"]) > 0
 	t := a.trim(j)

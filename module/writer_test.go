@@ -52,6 +52,7 @@ func TestRequestsAreMadeReadable(t *testing.T) {
 		"Accept-Charset: utf-16", "Range: bytes=0-5", "If-Range: x", "If-None-Match: \"x\"", "If-Match: \"x\"",
 		"If-Modified-Since: Tue, 15 Nov 1994 12:45:26 GMT", "If-Unmodified-Since: Tue, 15 Nov 1994 12:45:26 GMT", "A-IM: gzip",
 		"TE: trailers", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+		"Sec-WebSocket-Protocol: a", "Sec-WebSocket-Key: a", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Extensions: a",
 		"X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE", "Available-Dictionary: :x:", "Expect: 100-continue",
 	}
 	if a := g.get("/api/orders", append(headers, "Accept-Encoding: br, zstd", "X-Mine: stays")...); a.status != 200 {
@@ -69,6 +70,31 @@ func TestRequestsAreMadeReadable(t *testing.T) {
 	}
 	if seen.Get("X-Mine") != "stays" {
 		t.Error("an ordinary header was lost")
+	}
+}
+
+// TestConditions: a write that depends on a version is refused, and never made without its condition; whether there is
+// something may be asked.
+func TestConditions(t *testing.T) {
+	b := newBackend(t, says(jsonHead, `{}`))
+	g := start(t, b.addr, "", shop)
+	const date = "Tue, 15 Nov 1994 12:45:26 GMT"
+	for _, c := range []struct {
+		method, condition string
+		status            int
+		arrives           bool
+	}{
+		{"PUT", `If-Match: "v1"`, 400, false}, {"PATCH", "If-Unmodified-Since: " + date, 400, false}, {"DELETE", `If-None-Match: "v1"`, 400, false},
+		{"POST", `If-Match: *, "v1"`, 400, false}, {"PUT", "If-None-Match: *", 200, true}, {"DELETE", "If-Match: *", 200, true},
+		{"PUT", "If-Modified-Since: " + date, 200, false}, {"GET", `If-Match: "v1"`, 200, false}, {"GET", "If-None-Match: *", 200, false},
+	} {
+		a := g.do(c.method, "/api/orders", c.condition)
+		if a.status != c.status {
+			t.Errorf("%s with %s: got %d %s", c.method, c.condition, a.status, a.body)
+		}
+		if name, _, _ := strings.Cut(c.condition, ":"); c.status == 200 && (b.last().Header.Get(name) != "") != c.arrives {
+			t.Errorf("%s with %s: the upstream saw %v", c.method, c.condition, b.last().Header)
+		}
 	}
 }
 

@@ -207,9 +207,9 @@ func (w *JSON) beginPart(start, end int) error {
 	switch mediaType := head.mediaType; {
 	case strings.HasPrefix(mediaType, "multipart/"):
 		return w.unreadable(start, "reading parts within a part")
-	case w.own != nil && isJSON(mediaType) && !slices.Contains(knownJSON, mediaType):
+	case w.own != nil && IsJSON(mediaType) && !IsKnownJSON(mediaType):
 		return unreadPart
-	case isJSON(mediaType):
+	case IsJSON(mediaType):
 		w.part.phase = inJSON
 	case mediaType == "application/octet-stream" && head.file && head.fileName[0] == head.fileName[1]:
 		w.part.phase, w.part.empty = inText, true
@@ -225,15 +225,20 @@ func (w *JSON) beginPart(start, end int) error {
 	return nil
 }
 
-// knownJSON are the media types of JSON that are registered with IANA and in use: any other could be a word of the client's.
 var knownJSON = []string{
 	"application/json", "text/json", "application/ld+json", "application/geo+json", "application/problem+json", "application/fhir+json", "application/vnd.api+json",
-	"application/hal+json", "application/merge-patch+json", "application/json-patch+json",
+	"application/hal+json", "application/merge-patch+json",
 }
 
-// isJSON reports whether a media type is JSON's (RFC 6839 §3.1).
-func isJSON(mediaType string) bool {
-	return mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
+// IsKnownJSON reports whether a media type of JSON is registered with IANA and in use: any other could be a word of the
+// client's.
+func IsKnownJSON(mediaType string) bool { return slices.Contains(knownJSON, mediaType) }
+
+// IsJSON reports whether a media type is one of JSON (RFC 8259 §11, RFC 6839 §3.1) whose members are named by what is in
+// them. In a JSON Patch the name of a value stands beside it, in a path (RFC 6902 §4).
+func IsJSON(mediaType string) bool {
+	return mediaType == "application/json" || mediaType == "text/json" ||
+		strings.HasSuffix(mediaType, "+json") && !strings.HasPrefix(mediaType, "application/json-patch")
 }
 
 // fileName makes a hole of a file's name, where something in it may have to change.
