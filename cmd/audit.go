@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-minimize/minimize/module/auditlog"
-)
-
-// The exit codes of the audit commands.
-const (
-	auditWhole = iota
-	auditFound
 )
 
 func auditCommand() *cobra.Command {
@@ -72,7 +65,7 @@ this prints in another place, and give it to a later verify.`,
 			printVerified(newPainter(c.OutOrStdout()), v)
 		}
 		if len(v.Findings) > 0 {
-			return exitWith(c, auditFound)
+			return exitWith(c, exitFound)
 		}
 		return nil
 	}
@@ -99,10 +92,7 @@ func verifyLog(v *auditlog.Verifier, paths []string, errs io.Writer) error {
 }
 
 func printVerifiedJSON(out io.Writer, v *auditlog.Verifier) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(map[string]any{"entries": v.Entries, "head": v.Head.String(), "findings": slices.Concat([]auditlog.Finding{}, v.Findings)})
+	return printJSON(out, map[string]any{"entries": v.Entries, "head": v.Head.String(), "findings": slices.Concat([]auditlog.Finding{}, v.Findings)})
 }
 
 func printVerified(p *painter, v *auditlog.Verifier) {

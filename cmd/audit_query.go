@@ -201,7 +201,7 @@ func auditShown(c *cobra.Command, n int, err error) error {
 		return usageError(c, err)
 	case n == 0:
 		fmt.Fprintln(c.ErrOrStderr(), "No entry is about that.")
-		return exitWith(c, auditFound)
+		return exitWith(c, exitFound)
 	}
 	return nil
 }

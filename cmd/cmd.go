@@ -3,6 +3,10 @@
 package cmd
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -12,7 +16,7 @@ import (
 
 // commands are registered below `caddy minimize`, in the order of its help.
 var commands = []func() *cobra.Command{
-	initCommand, testCommand, explainCommand, matrixCommand, lintCommand, scanCommand, coverageCommand, consentCommand, auditCommand, demoCommand,
+	initCommand, testCommand, explainCommand, showCommand, lintCommand, scanCommand, coverageCommand, consentCommand, auditCommand, demoCommand,
 }
 
 func init() {
@@ -36,6 +40,47 @@ func addCommands(c *cobra.Command) {
 	for _, command := range commands {
 		c.AddCommand(command())
 	}
+}
+
+// The exit codes of all commands.
+const (
+	exitOK     = iota
+	exitFound  // what a pipeline should stop for
+	exitBroken // the input or the usage: nothing was done
+)
+
+// usageError says what is wrong with the command line.
+func usageError(c *cobra.Command, err error) error {
+	c.SilenceErrors, c.SilenceUsage = true, true
+	fmt.Fprintf(c.ErrOrStderr(), "Error: %v\nSee: %s --help\n", err, once(c.CommandPath()))
+	return exitWith(c, exitBroken)
+}
+
+// exitWith makes an error that Caddy turns into the exit code, and of which it prints nothing.
+func exitWith(c *cobra.Command, code int) error {
+	switch code {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("exiting with status 1")
+	default:
+		// Caddy keeps its error with an exit code to itself, and makes one here.
+		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(c, nil)
+	}
+}
+
+// broken says why nothing was done.
+func broken(errs io.Writer, err error, nothing string) int {
+	fmt.Fprintf(errs, "%v\n%s Mend this first.\n", err, nothing)
+	return exitBroken
+}
+
+// printJSON prints what machines read.
+func printJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // once is how a command is called: our own binary needs the word `minimize` only once, see Shorten.

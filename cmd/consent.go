@@ -12,19 +12,11 @@ import (
 	"strings"
 	"syscall"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/caddy-minimize/minimize/module/consentstore"
-)
-
-// The exit codes of the consent commands.
-const (
-	consentDone = iota
-	consentRefused
-	consentUsage
 )
 
 // errNothing says that there was nothing to show or to change.
@@ -49,7 +41,7 @@ Exit codes: 0 done, 1 nothing found or not done, 2 wrong usage, or there is no s
 	}
 	addStoreFlags(c)
 	c.SilenceErrors, c.SilenceUsage = true, true // printed readably already
-	for _, sub := range []*cobra.Command{importCommand(), exportCommand(), showCommand(), withdrawCommand()} {
+	for _, sub := range []*cobra.Command{importCommand(), exportCommand(), showConsentCommand(), withdrawCommand()} {
 		sub.SilenceErrors, sub.SilenceUsage = true, true
 		c.AddCommand(sub)
 	}
@@ -218,27 +210,7 @@ func runConsent(c *cobra.Command, run func(context.Context) error) error {
 	default:
 		fmt.Fprintln(c.ErrOrStderr(), "Error:", err)
 	}
-	return exitWith(c, consentRefused)
-}
-
-// usageError says what is wrong with the command line.
-func usageError(c *cobra.Command, err error) error {
-	c.SilenceErrors, c.SilenceUsage = true, true
-	fmt.Fprintf(c.ErrOrStderr(), "Error: %v\nSee: %s --help\n", err, once(c.CommandPath()))
-	return exitWith(c, consentUsage)
-}
-
-// exitWith makes an error that Caddy turns into the exit code, and of which it prints nothing.
-func exitWith(c *cobra.Command, code int) error {
-	switch code {
-	case 0:
-		return nil
-	case 1:
-		return errors.New("exiting with status 1")
-	default:
-		// Caddy keeps its error with an exit code to itself, and makes one here.
-		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(c, nil)
-	}
+	return exitWith(c, exitFound)
 }
 
 func exactlyOne(what string) cobra.PositionalArgs {

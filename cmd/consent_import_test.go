@@ -29,7 +29,7 @@ func TestImport(t *testing.T) {
 	store, open := newStore(t)
 	file := write(t, "people.ndjson", goodLines)
 	code, out, errs := consent(t, "", "import", store, "--dry-run", file)
-	if code != consentDone || out != "Checked: read 3 lines: 1 entry, 1 profile, 1 case\n" || errs != "" {
+	if code != exitOK || out != "Checked: read 3 lines: 1 entry, 1 profile, 1 case\n" || errs != "" {
 		t.Errorf("--dry-run: %d %q %q", code, out, errs)
 	}
 	if held := stored(t, open()); len(held) != 0 {
@@ -39,12 +39,12 @@ func TestImport(t *testing.T) {
 		"Imported: read 3 lines: 1 entry, 1 profile, 1 case\n",
 		"Imported: read 0 lines: 0 entries, 0 profiles, 0 cases; continued behind line 4\n",
 	} {
-		if code, out, errs = consent(t, "", "import", store, file); code != consentDone || out != want || errs != "" {
+		if code, out, errs = consent(t, "", "import", store, file); code != exitOK || out != want || errs != "" {
 			t.Errorf("%d %q %q, want %q", code, out, errs, want)
 		}
 	}
 	code, out, _ = consent(t, "", "import", store, "--again", "--json", file)
-	if code != consentDone || gjson.Get(out, "lines").Int() != 3 || gjson.Get(out, "changed").Bool() || gjson.Get(out, "stored_to_line").Int() != 4 {
+	if code != exitOK || gjson.Get(out, "lines").Int() != 3 || gjson.Get(out, "changed").Bool() || gjson.Get(out, "stored_to_line").Int() != 4 {
 		t.Errorf("--again: %d %q", code, out)
 	}
 	if _, out, _ = consent(t, "", "import", store, "--again", file); !strings.HasSuffix(out, "1 case; all of it was known\n") {
@@ -67,10 +67,10 @@ func TestImportBad(t *testing.T) {
 		code     int
 		held     int
 	}{
-		{"a file", "", []string{file}, consentRefused, 0},
-		{"skipping", "", []string{"--skip-bad", file}, consentDone, 3},
-		{"standard input", text, []string{"--format", "ndjson", "-"}, consentRefused, 2},
-		{"skipping in it", text, []string{"--format", "ndjson", "--skip-bad", "-"}, consentDone, 3},
+		{"a file", "", []string{file}, exitFound, 0},
+		{"skipping", "", []string{"--skip-bad", file}, exitOK, 3},
+		{"standard input", text, []string{"--format", "ndjson", "-"}, exitFound, 2},
+		{"skipping in it", text, []string{"--format", "ndjson", "--skip-bad", "-"}, exitOK, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store, open := newStore(t)
@@ -78,7 +78,7 @@ func TestImportBad(t *testing.T) {
 			if code != c.code || !strings.Contains(errs, "line 5: minor is not of its type") || strings.Contains(errs+out, "SECRET") {
 				t.Errorf("%d %q %q", code, out, errs)
 			}
-			if c.code == consentDone && !strings.Contains(out, "1 bad line") {
+			if c.code == exitOK && !strings.Contains(out, "1 bad line") {
 				t.Errorf("the bad line is not counted: %q", out)
 			}
 			if held := stored(t, open()); len(held) != c.held {
@@ -98,11 +98,11 @@ func TestImportConflict(t *testing.T) {
 	file := write(t, "cases.ndjson", text.String())
 	store, open := newStore(t)
 	code, out, errs := consent(t, "", "import", store, file)
-	if code != consentRefused || !strings.Contains(errs, "line 10: it contradicts what is stored") || !strings.HasPrefix(out, "Stopped behind line 9: read 9 lines") {
+	if code != exitFound || !strings.Contains(errs, "line 10: it contradicts what is stored") || !strings.HasPrefix(out, "Stopped behind line 9: read 9 lines") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	code, out, _ = consent(t, "", "import", store, "--skip-bad", file)
-	if code != consentDone || !strings.Contains(out, "Imported: read 1 line:") || !strings.Contains(out, "continued behind line 9") {
+	if code != exitOK || !strings.Contains(out, "Imported: read 1 line:") || !strings.Contains(out, "continued behind line 9") {
 		t.Errorf("%d %q", code, out)
 	}
 	if held := stored(t, open()); len(held) != 10 || held["u-4"].Cases[0].ID != "T-4" {
@@ -117,12 +117,12 @@ func TestImportGuardian(t *testing.T) {
 	store, open := newStore(t)
 	file := write(t, "both.ndjson", fmt.Sprintf(line, "self", 1)+fmt.Sprintf(line, "guardian", 2))
 	for range 2 {
-		if code, out, errs := consent(t, "", "import", store, "--again", file); code != consentDone {
+		if code, out, errs := consent(t, "", "import", store, "--again", file); code != exitOK {
 			t.Fatalf("%d %q %q", code, out, errs)
 		}
 	}
 	code, out, errs := consent(t, "", "import", store, write(t, "self.ndjson", fmt.Sprintf(line, "self", 3)))
-	if code != consentRefused || out != "" || !strings.Contains(errs, "line 1: it contradicts what is stored") {
+	if code != exitFound || out != "" || !strings.Contains(errs, "line 1: it contradicts what is stored") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if held := stored(t, open())["u-1"]; len(held.History) != 2 || held.Records[0].GivenBy != "guardian" {
@@ -175,11 +175,11 @@ func TestRoundTripPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "all.ndjson")
-	if code, _, errs := consent(t, "", "export", from, "--output", file); code != consentDone {
+	if code, _, errs := consent(t, "", "export", from, "--output", file); code != exitOK {
 		t.Fatal(errs)
 	}
 	to, openTo := storeOf(t, "postgres", cluster.NewDatabase(t))
-	if code, _, errs := consent(t, "", "import", to, file); code != consentDone {
+	if code, _, errs := consent(t, "", "import", to, file); code != exitOK {
 		t.Fatal(errs)
 	}
 	if want, got := stored(t, s), stored(t, openTo()); !reflect.DeepEqual(want, got) {
@@ -198,11 +198,11 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join(t.TempDir(), "all."+format)
-			if code, _, errs := consent(t, "", "export", from, "--format", format, "--output", file); code != consentDone {
+			if code, _, errs := consent(t, "", "export", from, "--format", format, "--output", file); code != exitOK {
 				t.Fatal(errs)
 			}
 			to, openTo := newStore(t)
-			if code, _, errs := consent(t, "", "import", to, file); code != consentDone {
+			if code, _, errs := consent(t, "", "import", to, file); code != exitOK {
 				t.Fatal(errs)
 			}
 			want, got := stored(t, s), stored(t, openTo())
@@ -225,7 +225,7 @@ func TestExportCSVRefusesLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, errs := consent(t, "", "export", store, "--format", "csv")
-	if code != consentRefused || !strings.Contains(errs, "--format ndjson") || strings.Contains(errs, "SECRET") {
+	if code != exitFound || !strings.Contains(errs, "--format ndjson") || strings.Contains(errs, "SECRET") {
 		t.Errorf("%d %q", code, errs)
 	}
 }

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,7 +13,7 @@ import (
 	"github.com/caddy-minimize/minimize/module/consentstore"
 )
 
-func showCommand() *cobra.Command {
+func showConsentCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [--history] [--json] <data subject>",
 		Short: "Shows what is stored of a data subject",
@@ -50,10 +49,7 @@ func show(ctx context.Context, c *cobra.Command, id string, history, asJSON bool
 		}
 	}
 	if asJSON {
-		e := json.NewEncoder(c.OutOrStdout())
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(s)
+		return printJSON(c.OutOrStdout(), s)
 	}
 	return s.print(newPainter(c.OutOrStdout()), time.Now())
 }

@@ -102,7 +102,7 @@ func TestConsentUsage(t *testing.T) {
 		{"withdraw", "--all", "--recipient", "partner", "u-1"},
 	} {
 		code, _, errs := consent(t, "", append(args, "--store=sqlite:"+filepath.Join(t.TempDir(), "none.db"))...)
-		if code != consentUsage || !strings.Contains(errs, "--help") {
+		if code != exitBroken || !strings.Contains(errs, "--help") {
 			t.Errorf("%v: exit code %d, %q", args, code, errs)
 		}
 	}
@@ -114,7 +114,7 @@ func TestShowAndWithdraw(t *testing.T) {
 		`{"pii_principal_id":"u-1","purpose":"ads","recipient_third_party":"partner","event_state":"given","event_type":"separate","given_by":"self"}`+"\n"+
 		`{"pii_principal_id":"u-1","purpose":"search","event_state":"given","event_type":"general","given_by":"self"}`+"\n"+
 		`{"pii_principal_id":"u-1","purpose":"search","recipient_third_party":"partner","event_state":"given","event_type":"general","given_by":"self"}`+"\n")
-	if code, _, errs := consent(t, "", "import", store, file); code != consentDone {
+	if code, _, errs := consent(t, "", "import", store, file); code != exitOK {
 		t.Fatal(errs)
 	}
 	given := func() string {
@@ -132,14 +132,14 @@ func TestShowAndWithdraw(t *testing.T) {
 		out  string
 		left string
 	}{
-		{"--purpose none u-1", consentRefused, "", "ads, ads towards partner, search, search towards partner"},
-		{"--purpose ads u-7", consentRefused, "", "ads, ads towards partner, search, search towards partner"},
-		{"--purpose ads --recipient partner u-1", consentDone, "withdrawn ads towards partner\n", "ads, search, search towards partner"},
-		{"--purpose ads --recipient partner u-1", consentDone, "It is withdrawn already.\n", "ads, search, search towards partner"},
-		{"--purpose ads --recipient partner --json u-1", consentDone, `{"withdrawn":[]}` + "\n", "ads, search, search towards partner"},
-		{"--purpose ads u-1", consentDone, "withdrawn ads\n", "search, search towards partner"},
-		{"--all --json u-1", consentDone, `{"withdrawn":[{"purpose":"search"},{"purpose":"search","recipient_third_party":"partner"}]}` + "\n", ""},
-		{"--all u-1", consentDone, "It is withdrawn already.\n", ""},
+		{"--purpose none u-1", exitFound, "", "ads, ads towards partner, search, search towards partner"},
+		{"--purpose ads u-7", exitFound, "", "ads, ads towards partner, search, search towards partner"},
+		{"--purpose ads --recipient partner u-1", exitOK, "withdrawn ads towards partner\n", "ads, search, search towards partner"},
+		{"--purpose ads --recipient partner u-1", exitOK, "It is withdrawn already.\n", "ads, search, search towards partner"},
+		{"--purpose ads --recipient partner --json u-1", exitOK, `{"withdrawn":[]}` + "\n", "ads, search, search towards partner"},
+		{"--purpose ads u-1", exitOK, "withdrawn ads\n", "search, search towards partner"},
+		{"--all --json u-1", exitOK, `{"withdrawn":[{"purpose":"search"},{"purpose":"search","recipient_third_party":"partner"}]}` + "\n", ""},
+		{"--all u-1", exitOK, "It is withdrawn already.\n", ""},
 	} {
 		code, out, errs := consent(t, "", append([]string{"withdraw", store}, strings.Fields(c.args)...)...)
 		if left := given(); code != c.code || out != c.out || left != c.left {
@@ -157,10 +157,10 @@ func TestShowAndWithdraw(t *testing.T) {
 		}
 	}
 	code, out, _ = consent(t, "", "show", store, "--json", "--history", "u-1")
-	if code != consentDone || len(gjson.Get(out, "history").Array()) < 6 || gjson.Get(out, "consents.0.purpose").Str != "ads" {
+	if code != exitOK || len(gjson.Get(out, "history").Array()) < 6 || gjson.Get(out, "consents.0.purpose").Str != "ads" {
 		t.Errorf("%d %s", code, out)
 	}
-	if code, out, errs := consent(t, "", "show", store, "u-7"); code != consentRefused || out != "" || !strings.Contains(errs, "nothing is stored") {
+	if code, out, errs := consent(t, "", "show", store, "u-7"); code != exitFound || out != "" || !strings.Contains(errs, "nothing is stored") {
 		t.Errorf("of somebody unknown: %d %q %q", code, out, errs)
 	}
 }
@@ -174,21 +174,21 @@ func TestNoSuchStore(t *testing.T) {
 		code int
 		want string
 	}{
-		{"show u-1", consentUsage, "there is no such file: " + file},
-		{"withdraw --all --yes u-1", consentUsage, "there is no such file: " + file},
-		{"export", consentUsage, "there is no such file: " + file},
-		{"import " + bad, consentRefused, "line 5"},
-		{"import --dry-run " + good, consentDone, ""},
+		{"show u-1", exitBroken, "there is no such file: " + file},
+		{"withdraw --all --yes u-1", exitBroken, "there is no such file: " + file},
+		{"export", exitBroken, "there is no such file: " + file},
+		{"import " + bad, exitFound, "line 5"},
+		{"import --dry-run " + good, exitOK, ""},
 	} {
 		code, out, errs := consent(t, "", append(strings.Fields(c.args), "--store=sqlite:"+file)...)
 		if code != c.code || !strings.Contains(errs, c.want) || !isMissing(file) {
 			t.Errorf("%s: %d %q %q, want %d %q and no file", c.args, code, out, errs, c.code, c.want)
 		}
 	}
-	if code, _, errs := consent(t, "", "import", "--store=sqlite:"+file, good); code != consentDone || !strings.Contains(errs, "a new store: "+file) {
+	if code, _, errs := consent(t, "", "import", "--store=sqlite:"+file, good); code != exitOK || !strings.Contains(errs, "a new store: "+file) {
 		t.Errorf("importing into a new one: %d %q", code, errs)
 	}
-	if code, _, errs := consent(t, "", "show", "--store=sqlite:"+file, "u-1"); code != consentDone || errs != "" {
+	if code, _, errs := consent(t, "", "show", "--store=sqlite:"+file, "u-1"); code != exitOK || errs != "" {
 		t.Errorf("showing what was imported: %d %q", code, errs)
 	}
 }

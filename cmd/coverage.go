@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,13 +10,6 @@ import (
 
 	"github.com/caddy-minimize/minimize/module/openapi"
 	"github.com/caddy-minimize/minimize/module/rulefile"
-)
-
-// The exit codes of the coverage command.
-const (
-	coverageWhole = iota
-	coverageGaps
-	coverageBroken // the input: nothing was compared
 )
 
 func coverageCommand() *cobra.Command {
@@ -88,23 +80,19 @@ func (o *coverageOptions) run(out, errs io.Writer, file string) int {
 	r, err := o.compare(errs, file)
 	switch {
 	case err != nil:
-		fmt.Fprintf(errs, "%v\nNothing was compared. Mend this first.\n", err)
-		return coverageBroken
+		return broken(errs, err, "Nothing was compared.")
 	case o.json:
-		e := json.NewEncoder(out)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if err := e.Encode(r); err != nil {
+		if err := printJSON(out, r); err != nil {
 			fmt.Fprintln(errs, err)
-			return coverageBroken
+			return exitBroken
 		}
 	default:
 		newPainter(out).coverage(r)
 	}
 	if len(r.Uncovered)+len(r.Drift) > 0 {
-		return coverageGaps
+		return exitFound
 	}
-	return coverageWhole
+	return exitOK
 }
 
 func (o *coverageOptions) compare(errs io.Writer, file string) (*coverageResult, error) {

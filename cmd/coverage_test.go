@@ -60,17 +60,17 @@ func TestCoverage(t *testing.T) {
 		code  int
 		want  []string // pointers in the order of their lines
 	}{
-		{"alone", nil, coverageGaps, []string{"filter", "/ref", "/extra", "/by_day/*/hits"}},
-		{"with rules", []string{"rules.yaml"}, coverageGaps, []string{"/extra"}},
-		{"all", []string{"all.yaml"}, coverageWhole, nil},
-		{"broken rules", []string{"bad.yaml"}, coverageBroken, nil},
+		{"alone", nil, exitFound, []string{"filter", "/ref", "/extra", "/by_day/*/hits"}},
+		{"with rules", []string{"rules.yaml"}, exitFound, []string{"/extra"}},
+		{"all", []string{"all.yaml"}, exitOK, nil},
+		{"broken rules", []string{"bad.yaml"}, exitBroken, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, out, errs := coverage(t, files, coverageOptions{rules: c.rules, json: true}, "api.yaml")
 			if code != c.code {
 				t.Fatalf("exit code %d, want %d: %s", code, c.code, errs)
 			}
-			if code == coverageBroken {
+			if code == exitBroken {
 				if !strings.HasPrefix(errs, "bad.yaml:3:5: a field needs `is`") {
 					t.Error(errs)
 				}
@@ -105,7 +105,7 @@ func TestCoverageReadsWhatIsNoDocument(t *testing.T) {
 		code, _, errs := coverage(t, map[string]string{
 			"rules.yaml": "minimize: 1\n", "old.yaml": "swagger: '2.0'\n", "over.yaml": "overlay: 1.0.0\nextends: gone.yaml\n",
 		}, coverageOptions{}, file)
-		if code != coverageBroken || !strings.Contains(errs, want) {
+		if code != exitBroken || !strings.Contains(errs, want) {
 			t.Errorf("%s: %d, %s", file, code, errs)
 		}
 	}
@@ -126,7 +126,7 @@ func TestDrift(t *testing.T) {
 	files := map[string]string{"api.yaml": coveredAPI, "samples/a.har": har, "samples/deep/b.ndjson": lines, "samples/readme.txt": "nothing"}
 	code, out, errs := coverage(t, files, coverageOptions{samples: []string{"samples"}, json: true}, "api.yaml")
 	var r coverageResult
-	if err := json.Unmarshal([]byte(out), &r); code != coverageGaps || err != nil {
+	if err := json.Unmarshal([]byte(out), &r); code != exitFound || err != nil {
 		t.Fatalf("%d, %v: %s", code, err, errs)
 	}
 	want := []driftedMember{
@@ -146,7 +146,7 @@ func TestDrift(t *testing.T) {
 	}
 	for name, text := range map[string]string{"a.har": "{", "b.ndjson": "{\"operation\": 1}\n", "c.ndjson": "{\"operation\": \"orders\"}\n", "d.txt": ""} {
 		code, _, errs := coverage(t, map[string]string{"api.yaml": coveredAPI, name: text}, coverageOptions{samples: []string{name}}, "api.yaml")
-		if code != coverageBroken || !strings.Contains(errs, name) {
+		if code != exitBroken || !strings.Contains(errs, name) {
 			t.Errorf("%s: %d, %s", name, code, errs)
 		}
 	}

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,19 +16,12 @@ import (
 	"github.com/caddy-minimize/minimize/rules/body"
 )
 
-// The exit codes of the explain command.
-const (
-	explainSent = iota
-	explainRefused
-	explainBroken // the input: nothing was explained
-)
-
 func explainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain [flags] <body.json or ->",
 		Short: "Says of each value of a JSON document what happens to it, and why",
 		Long: `Judges one JSON document with the engine that the gateway uses, for a caller or a recipient that the flags describe, and says
-of each value what it was recognised as and by what, which rule decided, and where a value is not disclosed, what the rules that
+of each value what it was recognized as and by what, which rule decided, and where a value is not disclosed, what the rules that
 name it lack:
 
   minimize explain --role support --purpose after_sales order.json
@@ -58,8 +50,7 @@ Exit codes: 0 the message is sent, 1 it is refused, 2 rules, flags or the file a
 }
 
 func notExplained(c *cobra.Command, err error) error {
-	fmt.Fprintf(c.ErrOrStderr(), "%v\nNothing was explained. Mend this first.\n", err)
-	return exitWith(c, explainBroken)
+	return exitWith(c, broken(c.ErrOrStderr(), err, "Nothing was explained."))
 }
 
 // message is a document on its way to somebody.
@@ -148,22 +139,19 @@ func (m *message) explain(out, errs io.Writer, values, asJSON bool) int {
 	e, err := m.judge(judge)
 	if err != nil {
 		fmt.Fprintln(errs, err)
-		return explainBroken
+		return exitBroken
 	}
 	view := m.view(judge, e, values)
 	if asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(view); err != nil {
+		if err := printJSON(out, view); err != nil {
 			fmt.Fprintln(errs, err)
-			return explainBroken
+			return exitBroken
 		}
 	} else {
 		newPainter(out).explanation(view)
 	}
 	if e.Refusal != nil {
-		return explainRefused
+		return exitFound
 	}
-	return explainSent
+	return exitOK
 }

@@ -124,7 +124,7 @@ func (g *group) settle() {
 
 // rows are a value's row, and those of what it holds.
 func (e *explainedItem) rows(indent, around string) []explainedRow {
-	row := explainedRow{cells: []string{indent + strings.TrimPrefix(e.At, around), orDash(e.Category), e.recognised(around), e.Action, e.why()}}
+	row := explainedRow{cells: []string{indent + strings.TrimPrefix(e.At, around), orDash(e.Category), e.recognized(around), e.Action, e.why()}}
 	switch {
 	case e.At == around && indent == "":
 		row.cells[0] = "the whole"
@@ -151,8 +151,8 @@ func orNothing(text string) string {
 	return text
 }
 
-// recognised says by what a value was recognised.
-func (e *explainedItem) recognised(around string) string {
+// recognized says by what a value was recognized.
+func (e *explainedItem) recognized(around string) string {
 	declared := e.Declared
 	if e.By == "container" {
 		declared = strings.TrimPrefix(declared, around)
@@ -168,7 +168,7 @@ func (e *explainedItem) why() string {
 	case e.Category == "" && e.By == "container":
 		return "goes with it"
 	case e.Category == "" && e.Action == "keep":
-		return "not recognised"
+		return "not recognized"
 	case e.Category == "":
 		return "undeclared"
 	case e.Reason == rules.Permitted.String() && e.Rule == "":

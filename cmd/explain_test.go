@@ -165,7 +165,7 @@ func TestExplainFixtures(t *testing.T) {
 			if view.Refused != nil {
 				got = view.Refused.Reason
 			}
-			if got != f.Expect.Refused || (code == explainRefused) != (got != "") {
+			if got != f.Expect.Refused || (code == exitFound) != (got != "") {
 				t.Errorf("%s: explained with exit code %d as refused %q, want %q", f.pos, code, got, f.Expect.Refused)
 			}
 		}
@@ -187,7 +187,7 @@ func TestExplainHead(t *testing.T) {
 		if c.reason != "" {
 			want = "The message is refused: " + c.reason
 		}
-		if (code == explainRefused) != (c.reason != "") || !strings.Contains(out, want) {
+		if (code == exitFound) != (c.reason != "") || !strings.Contains(out, want) {
 			t.Errorf("%s: exit code %d\n%s", c.to, code, out)
 		}
 	}
@@ -219,7 +219,7 @@ func TestExplainBroken(t *testing.T) {
 		"no pack is named \"nowhere\"":      {"explain", "--rules", "pack:nowhere", "-"},
 		"open testdata/none.fixtures.yaml:": {"explain", "--fixture", "testdata/none.fixtures.yaml"},
 	} {
-		if code, out, errs := runCommand(t, "{}", args...); code != explainBroken || out != "" || !strings.Contains(errs, want) || !strings.Contains(errs, "Nothing was explained") {
+		if code, out, errs := runCommand(t, "{}", args...); code != exitBroken || out != "" || !strings.Contains(errs, want) || !strings.Contains(errs, "Nothing was explained") {
 			t.Errorf("%v: exit code %d, output %q, errors %q, want %q", args, code, out, errs, want)
 		}
 	}
@@ -228,7 +228,7 @@ func TestExplainBroken(t *testing.T) {
 // TestExplainUnreadable: a body that is no strict JSON is one that the gateway refuses.
 func TestExplainUnreadable(t *testing.T) {
 	code, out, errs := runCommand(t, `{"a":1,}`, "explain", "--rules", explainRules, "-")
-	if code != explainRefused || errs != "" || !strings.Contains(out, "The message is refused: unreadable, expecting a name at byte 7.") {
+	if code != exitFound || errs != "" || !strings.Contains(out, "The message is refused: unreadable, expecting a name at byte 7.") {
 		t.Errorf("exit code %d, %s%s", code, out, errs)
 	}
 }

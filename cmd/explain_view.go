@@ -157,7 +157,7 @@ func (v *viewer) item(value *body.Value) *explainedItem {
 		item.By, item.Declared, item.Action = "container", value.With, rules.Strip.String()
 		return item
 	}
-	v.recognise(item, value)
+	v.recognize(item, value)
 	v.decide(item, value.Category, value.Decision, value.Action, value.Facts)
 	item.Action, item.Dropped = value.Action.String(), value.Dropped
 	whole := value.Action == rules.Blank || value.Action == rules.Strip // then it makes no difference what it holds
@@ -172,8 +172,8 @@ func (v *viewer) item(value *body.Value) *explainedItem {
 	return item
 }
 
-// recognise says what the value is and by what.
-func (v *viewer) recognise(item *explainedItem, value *body.Value) {
+// recognize says what the value is and by what.
+func (v *viewer) recognize(item *explainedItem, value *body.Value) {
 	label := value.Label
 	switch {
 	case label != nil && label.Silent:
@@ -188,12 +188,12 @@ func (v *viewer) recognise(item *explainedItem, value *body.Value) {
 			item.By = "container"
 		}
 	case value.Category != 0:
-		v.recognisePart(item, value)
+		v.recognizePart(item, value)
 	}
 }
 
-// recognisePart says by what a value is recognised that nothing declares.
-func (v *viewer) recognisePart(item *explainedItem, value *body.Value) {
+// recognizePart says by what a value is recognized that nothing declares.
+func (v *viewer) recognizePart(item *explainedItem, value *body.Value) {
 	for _, p := range value.Parts {
 		if p.Category == value.Category {
 			v.found(item, &p)
@@ -235,7 +235,7 @@ func (v *viewer) part(p *body.Part, facts rules.Facts) *explainedItem {
 	return item
 }
 
-// found says by what a part was recognised.
+// found says by what a part was recognized.
 func (v *viewer) found(item *explainedItem, p *body.Part) {
 	switch p.Found {
 	case body.ByDetector:

@@ -147,8 +147,6 @@ func (t *tree) item(i int) *tree {
 	return nil
 }
 
-var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
-
 func (c *comparison) compareMembers(at string, want, got *tree) {
 	left := got.byName()
 	for i, name := range want.names {
@@ -156,12 +154,12 @@ func (c *comparison) compareMembers(at string, want, got *tree) {
 		if same := left[name]; len(same) > 0 {
 			g, left[name] = same[0], same[1:]
 		}
-		c.compare(at+"/"+escapePointer.Replace(name), want.items[i], g)
+		c.compare(at+"/"+rules.EscapeName(name), want.items[i], g)
 	}
 	for i, name := range got.names {
 		// What is left of a name is what nobody expected.
 		if same := left[name]; len(same) > 0 && same[0] == got.items[i] {
-			c.compare(at+"/"+escapePointer.Replace(name), nil, same[0])
+			c.compare(at+"/"+rules.EscapeName(name), nil, same[0])
 			left[name] = same[1:]
 		}
 	}

@@ -18,7 +18,7 @@ func runTestCommand(t *testing.T, asJSON bool, paths ...string) (code int, out, 
 
 func TestFixturesPass(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/passing.fixtures.yaml")
-	if code != testPassed || errs != "" || !strings.Contains(out, "All 5 fixtures passed.") {
+	if code != exitOK || errs != "" || !strings.Contains(out, "All 5 fixtures passed.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if strings.Contains(out, "\x1b[") {
@@ -29,7 +29,7 @@ func TestFixturesPass(t *testing.T) {
 // TestFixturesPeople: what a fixture says of people and cases decides as in a store.
 func TestFixturesPeople(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/people.fixtures.yaml")
-	if code != testPassed || !strings.Contains(out, "All 12 fixtures passed.") {
+	if code != exitOK || !strings.Contains(out, "All 12 fixtures passed.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }
@@ -37,7 +37,7 @@ func TestFixturesPeople(t *testing.T) {
 // TestFixturesDirections: what is sent is judged as well as what is answered.
 func TestFixturesDirections(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/directions.fixtures.yaml")
-	if code != testPassed || !strings.Contains(out, "All 4 fixtures passed.") {
+	if code != exitOK || !strings.Contains(out, "All 4 fixtures passed.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }
@@ -45,7 +45,7 @@ func TestFixturesDirections(t *testing.T) {
 // TestFixturesMessages: headers, queries, forms and paths are judged as on a route.
 func TestFixturesMessages(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/messages.fixtures.yaml", "testdata/fixtures/plain.fixtures.yaml")
-	if code != testPassed || !strings.Contains(out, "All 13 fixtures passed.") {
+	if code != exitOK || !strings.Contains(out, "All 13 fixtures passed.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }
@@ -63,7 +63,7 @@ func TestFixturesThatLoad(t *testing.T) {
 		}
 	}
 	code, out, errs := runTestCommand(t, false, dir)
-	if code != testFailed || !strings.Contains(out, "got  rules that load") || !strings.Contains(out, "2 of 2 fixtures failed") {
+	if code != exitFound || !strings.Contains(out, "got  rules that load") || !strings.Contains(out, "2 of 2 fixtures failed") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }
@@ -71,7 +71,7 @@ func TestFixturesThatLoad(t *testing.T) {
 // TestFixturesRun: --run takes fixtures by their names, and says so where there are none.
 func TestFixturesRun(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := runTests(&out, &errs, "", []string{"testdata/fixtures"}, testOptions{run: "^(no export|to a)"}); code != testBroken || !strings.Contains(errs.String(), "broken.fixtures.yaml") {
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures"}, testOptions{run: "^(no export|to a)"}); code != exitBroken || !strings.Contains(errs.String(), "broken.fixtures.yaml") {
 		t.Errorf("exit code %d, %s", code, errs.String())
 	}
 	files := []string{"testdata/fixtures/passing.fixtures.yaml", "testdata/fixtures/failing.fixtures.yaml", "testdata/fixtures/directions.fixtures.yaml"}
@@ -79,7 +79,7 @@ func TestFixturesRun(t *testing.T) {
 		code int
 		text string
 	}{
-		"^(no export|to a)": {testPassed, "All 2 fixtures passed."}, "no such": {testBroken, "no fixture's name matches no such"}, "(": {testBroken, "reading --run"},
+		"^(no export|to a)": {exitOK, "All 2 fixtures passed."}, "no such": {exitBroken, "no fixture's name matches no such"}, "(": {exitBroken, "reading --run"},
 	} {
 		out.Reset()
 		errs.Reset()
@@ -106,7 +106,7 @@ func TestFixturesQuiet(t *testing.T) {
 func TestFixturesJUnit(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "junit.xml")
 	var out, errs bytes.Buffer
-	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/failing.fixtures.yaml"}, testOptions{junit: file}); code != testFailed {
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/failing.fixtures.yaml"}, testOptions{junit: file}); code != exitFound {
 		t.Fatalf("exit code %d, %s", code, errs.String())
 	}
 	got, err := os.ReadFile(file)
@@ -120,7 +120,7 @@ func TestFixturesJUnit(t *testing.T) {
 	if string(got) != string(want) {
 		t.Errorf("--- got\n%s--- want\n%s", got, want)
 	}
-	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/passing.fixtures.yaml"}, testOptions{junit: filepath.Join(file, "x")}); code != testBroken {
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/passing.fixtures.yaml"}, testOptions{junit: filepath.Join(file, "x")}); code != exitBroken {
 		t.Errorf("exit code %d where no file can be written", code)
 	}
 }
@@ -129,7 +129,7 @@ func TestFixturesJUnit(t *testing.T) {
 func TestFixturesCoverage(t *testing.T) {
 	var out, errs bytes.Buffer
 	o := testOptions{coverage: true}
-	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/covered.fixtures.yaml"}, o); code != testPassed {
+	if code := runTests(&out, &errs, "", []string{"testdata/fixtures/covered.fixtures.yaml"}, o); code != exitOK {
 		t.Fatalf("exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 	const want = `testdata/fixtures/covered.yaml 5 of 10 (50%)
@@ -154,7 +154,7 @@ Fixtures touch 5 of 10 (50%) of the entries`
 // TestFixturesFail: what differs is named by its place, with what was wanted and what came, and nothing else.
 func TestFixturesFail(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/failing.fixtures.yaml")
-	if code != testFailed || errs != "" {
+	if code != exitFound || errs != "" {
 		t.Errorf("exit code %d, %s", code, errs)
 	}
 	want, err := os.ReadFile("testdata/fixtures/failing.txt")
@@ -175,7 +175,7 @@ func TestFixturesJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if code != testFailed || doc.Passed != 6 || doc.Failed != 6 || len(doc.Fixtures) != 12 {
+	if code != exitFound || doc.Passed != 6 || doc.Failed != 6 || len(doc.Fixtures) != 12 {
 		t.Fatalf("exit code %d, %d passed, %d failed", code, doc.Passed, doc.Failed)
 	}
 	first, refused := doc.Fixtures[0], doc.Fixtures[4]
@@ -190,7 +190,7 @@ func TestFixturesJSON(t *testing.T) {
 // TestFixturesBroken: everything that is wrong comes at once, each with its place, and nothing runs.
 func TestFixturesBroken(t *testing.T) {
 	code, out, errs := runTestCommand(t, false, "testdata/fixtures/broken.fixtures.yaml")
-	if code != testBroken || out != "" {
+	if code != exitBroken || out != "" {
 		t.Errorf("exit code %d, output %q", code, out)
 	}
 	want, err := os.ReadFile("testdata/fixtures/broken.txt")
@@ -221,7 +221,7 @@ func TestFixturesPaths(t *testing.T) {
 				}
 			}
 			code, out, errs := runTestCommand(t, false, c.path)
-			if code != testBroken || out != "" || !strings.Contains(errs, c.want) || !strings.Contains(errs, "Nothing was tested") {
+			if code != exitBroken || out != "" || !strings.Contains(errs, c.want) || !strings.Contains(errs, "Nothing was tested") {
 				t.Errorf("exit code %d, output %q, errors %q", code, out, errs)
 			}
 		})
@@ -229,7 +229,7 @@ func TestFixturesPaths(t *testing.T) {
 }
 
 func TestFixturesNone(t *testing.T) {
-	if code, out, errs := runTestCommand(t, false); code != testBroken || out != "" || !strings.Contains(errs, "Name files") {
+	if code, out, errs := runTestCommand(t, false); code != exitBroken || out != "" || !strings.Contains(errs, "Name files") {
 		t.Errorf("exit code %d, output %q, errors %q", code, out, errs)
 	}
 }
@@ -308,7 +308,7 @@ limit:
 			t.Fatal(err)
 		}
 	}
-	if code, out, errs := runTestCommand(t, false, dir); code != testPassed {
+	if code, out, errs := runTestCommand(t, false, dir); code != exitOK {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 }

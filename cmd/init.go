@@ -16,12 +16,6 @@ import (
 //go:embed init
 var initFiles embed.FS
 
-// The exit codes of the init command.
-const (
-	initWritten = iota
-	initNothing // written: a file is there already, or cannot be made
-)
-
 func initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init [folder]",
@@ -61,7 +55,7 @@ func writeFirstFiles(out, errs io.Writer, dir, ours, caddys string) int {
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "writing the first files: %v\n", err)
-		return initNothing
+		return exitFound
 	}
 	p := newPainter(out)
 	fmt.Fprintln(out, p.paint(green, "Written:"))
@@ -81,7 +75,7 @@ func writeFirstFiles(out, errs io.Writer, dir, ours, caddys string) int {
 	} {
 		fmt.Fprintf(out, "  %s   %s\n", step.command, p.paint(faint, "# "+step.does))
 	}
-	return initWritten
+	return exitOK
 }
 
 // firstFiles are the names of what is written. It is an error if one of them is there.

@@ -11,15 +11,15 @@ import (
 func TestInit(t *testing.T) {
 	t.Chdir(t.TempDir())
 	code, out, errs := runCommand(t, "", "init")
-	if code != initWritten || errs != "" || !strings.Contains(out, "test fixtures") || strings.Contains(out, "cd ") {
+	if code != exitOK || errs != "" || !strings.Contains(out, "test fixtures") || strings.Contains(out, "cd ") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
-	if code, out, errs := runCommand(t, "", "test", "fixtures"); code != testPassed || !strings.Contains(out, "All 4 fixtures passed.") {
+	if code, out, errs := runCommand(t, "", "test", "fixtures"); code != exitOK || !strings.Contains(out, "All 4 fixtures passed.") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	// explain and show take the rules of the Caddyfile here.
 	body := `{"orders":[{"buyer":{"id":"u-1","phone":"13800138000"}}]}`
-	if code, out, errs := runCommand(t, body, "explain", "--role", "courier", "--purpose", "delivery", "-"); code != explainSent || !strings.Contains(out, "courier-delivers") {
+	if code, out, errs := runCommand(t, body, "explain", "--role", "courier", "--purpose", "delivery", "-"); code != exitOK || !strings.Contains(out, "courier-delivers") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if code, out, errs := runCommand(t, "", "show"); code != 0 || !strings.Contains(out, "For delivery") {
@@ -29,7 +29,7 @@ func TestInit(t *testing.T) {
 	if err := os.WriteFile("Caddyfile", mine, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := runCommand(t, "", "init"); code != initNothing || out != "" || !strings.Contains(errs, "Caddyfile, fixtures") {
+	if code, out, errs := runCommand(t, "", "init"); code != exitFound || out != "" || !strings.Contains(errs, "Caddyfile, fixtures") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if kept, err := os.ReadFile("Caddyfile"); err != nil || string(kept) != "mine" {
@@ -40,13 +40,13 @@ func TestInit(t *testing.T) {
 // TestInitElsewhere: one file that is there already keeps all from being written.
 func TestInitElsewhere(t *testing.T) {
 	dir := t.TempDir()
-	if code, out, errs := runCommand(t, "", "init", filepath.Join(dir, "new")); code != initWritten || !strings.Contains(out, "cd "+filepath.Join(dir, "new")) {
+	if code, out, errs := runCommand(t, "", "init", filepath.Join(dir, "new")); code != exitOK || !strings.Contains(out, "cd "+filepath.Join(dir, "new")) {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "old/rules/api.yaml"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := runCommand(t, "", "init", filepath.Join(dir, "old")); code != initNothing || !strings.Contains(errs, "api.yaml: there already") {
+	if code, _, errs := runCommand(t, "", "init", filepath.Join(dir, "old")); code != exitFound || !strings.Contains(errs, "api.yaml: there already") {
 		t.Errorf("exit code %d, %s", code, errs)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "old/Caddyfile")); err == nil {

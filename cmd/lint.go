@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,13 +16,6 @@ import (
 	"github.com/caddy-minimize/minimize/module/openapi"
 	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
-)
-
-// The exit codes of the lint command.
-const (
-	lintClean = iota
-	lintFound
-	lintBroken // the input: nothing was looked at
 )
 
 type lintOptions struct {
@@ -72,7 +64,7 @@ looked at. What does not load at all is for validate.`,
 			var err error
 			if o.now, err = time.Parse(time.DateOnly, *at); err != nil {
 				fmt.Fprintln(c.ErrOrStderr(), "reading --time: it is a day, such as 2026-12-31")
-				return exitWith(c, lintBroken)
+				return exitWith(c, exitBroken)
 			}
 		}
 		return exitWith(c, runLint(c.OutOrStdout(), c.ErrOrStderr(), once(c.CommandPath()), paths, o))
@@ -84,7 +76,7 @@ looked at. What does not load at all is for validate.`,
 func runLint(out, errs io.Writer, command string, paths []string, o lintOptions) int {
 	if len(paths) == 0 {
 		fmt.Fprintln(errs, "Name rule documents or a Caddyfile:", command, "rules/*.yaml")
-		return lintBroken
+		return exitBroken
 	}
 	found, err := lintFiles(paths, o.now)
 	if err == nil && o.asJSON {
@@ -94,12 +86,11 @@ func runLint(out, errs io.Writer, command string, paths []string, o lintOptions)
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(errs, "%v\nNothing was looked at. Mend this first.\n", err)
-		return lintBroken
+		return broken(errs, err, "Nothing was looked at.")
 	case fails(found, o.strict):
-		return lintFound
+		return exitFound
 	}
-	return lintClean
+	return exitOK
 }
 
 func fails(found []rules.Finding, strict bool) bool {
@@ -262,10 +253,7 @@ func printFindingsJSON(out io.Writer, found []rules.Finding) error {
 	for _, f := range found {
 		list = append(list, finding{f.Pos.File, f.Pos.Line, f.Pos.Column, f.Code, f.Severity, f.Message})
 	}
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(map[string]any{"findings": list})
+	return printJSON(out, map[string]any{"findings": list})
 }
 
 func printFindings(p *painter, found []rules.Finding) {

@@ -44,7 +44,7 @@ func TestRulesTwice(t *testing.T) {
 
 func purposesOf(t *testing.T, shown string) string {
 	t.Helper()
-	var v matricesView
+	var v shownView
 	if err := json.Unmarshal([]byte(shown), &v); err != nil {
 		t.Fatal(err)
 	}

@@ -12,13 +12,6 @@ import (
 	"github.com/caddy-minimize/minimize/rules/guess"
 )
 
-// The exit codes of the scan command.
-const (
-	scanDone = iota
-	_
-	scanBroken // the input, or where the draft goes
-)
-
 type scanOptions struct {
 	asJSON bool
 	rules  []string // what is declared already
@@ -58,7 +51,7 @@ Exit codes: 0 done, 2 a sample or a rule document cannot be read, or the file of
 func runScan(in io.Reader, out, errs io.Writer, command string, paths []string, o scanOptions) int {
 	if len(paths) == 0 {
 		fmt.Fprintln(errs, "Name samples of what your API answers, or a folder of them:", command, "answers.json")
-		return scanBroken
+		return exitBroken
 	}
 	s, err := scan(in, errs, paths, o.rules)
 	if err == nil {
@@ -66,12 +59,12 @@ func runScan(in io.Reader, out, errs io.Writer, command string, paths []string, 
 	}
 	if err != nil {
 		fmt.Fprintln(errs, err)
-		return scanBroken
+		return exitBroken
 	}
 	if o.output != "" {
 		fmt.Fprintf(errs, "%s: %s and %s from %s. Check each line.\n", o.output, count(len(s.Records), "record"), count(len(s.Fields), "field"), s.size())
 	}
-	return scanDone
+	return exitOK
 }
 
 func writeScan(out io.Writer, s *scanned, o scanOptions) (err error) {

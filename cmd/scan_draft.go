@@ -18,10 +18,7 @@ type scanned struct {
 }
 
 func printScanJSON(out io.Writer, s *scanned) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(s)
+	return printJSON(out, s)
 }
 
 // printDraft writes a rule document with the evidence for each guess. It holds names of the samples, and no value.

@@ -47,7 +47,7 @@ func knownPlants(t *testing.T) (list []plant) {
 func scanText(t *testing.T, o scanOptions, paths ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if code := runScan(strings.NewReader(""), &out, &errs, "minimize scan", paths, o); code != scanDone {
+	if code := runScan(strings.NewReader(""), &out, &errs, "minimize scan", paths, o); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	return out.String()
@@ -190,7 +190,7 @@ func TestScanAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	if code := runScan(nil, &out, &errs, "minimize scan", []string{sample}, scanOptions{output: draft}); code != scanBroken {
+	if code := runScan(nil, &out, &errs, "minimize scan", []string{sample}, scanOptions{output: draft}); code != exitBroken {
 		t.Errorf("over a file that is there: exit code %d", code)
 	}
 	if after, _ := os.ReadFile(draft); !bytes.Equal(before, after) {
@@ -249,7 +249,7 @@ func TestScanBroken(t *testing.T) {
 		filepath.Join(dir, "missing"): "no such file",
 	} {
 		var out, errs bytes.Buffer
-		if code := runScan(nil, &out, &errs, "minimize scan", []string{path}, scanOptions{}); code != scanBroken || out.Len() > 0 {
+		if code := runScan(nil, &out, &errs, "minimize scan", []string{path}, scanOptions{}); code != exitBroken || out.Len() > 0 {
 			t.Errorf("%s: exit code %d, printed %q", path, code, out.String())
 		}
 		if text := strings.ReplaceAll(errs.String(), dir, ""); !strings.Contains(text, want) || strings.Contains(text, "secret") {
@@ -277,7 +277,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // TestScanForm: however many documents and names there are, what is kept of them is bounded.
 func TestScanForm(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := runScan(&endless{n: 8 << 20}, &out, &errs, "minimize scan", []string{"-"}, scanOptions{}); code != scanDone {
+	if code := runScan(&endless{n: 8 << 20}, &out, &errs, "minimize scan", []string{"-"}, scanOptions{}); code != exitOK {
 		t.Fatal(errs.String())
 	}
 	if out.Len() > 2000 || !strings.Contains(out.String(), "/users/*/mail_of") {

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,7 +12,7 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-func matrixCommand() *cobra.Command {
+func showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [--for PURPOSE] [--to NAME] [--operation REQUEST] [--json]",
 		Short: "Shows what the rules let each role and recipient have",
@@ -33,8 +32,7 @@ Exit codes: 0 shown, 2 rules or flags are broken.`,
 		SilenceUsage:  true,
 	}
 	notShown := func(c *cobra.Command, err error) error {
-		fmt.Fprintf(c.ErrOrStderr(), "%v\nNothing was shown. Mend this first.\n", err)
-		return exitWith(c, explainBroken)
+		return exitWith(c, broken(c.ErrOrStderr(), err, "Nothing was shown."))
 	}
 	patterns := addRulesFlag(c)
 	purposes := c.Flags().StringArray("for", nil, "Only this purpose; may be repeated")
@@ -55,10 +53,7 @@ Exit codes: 0 shown, 2 rules or flags are broken.`,
 			return notShown(c, err)
 		}
 		if *asJSON {
-			e := json.NewEncoder(c.OutOrStdout())
-			e.SetEscapeHTML(false)
-			e.SetIndent("", "  ")
-			return e.Encode(v)
+			return printJSON(c.OutOrStdout(), v)
 		}
 		newPainter(c.OutOrStdout()).matrices(v)
 		return nil
@@ -66,8 +61,8 @@ Exit codes: 0 shown, 2 rules or flags are broken.`,
 	return c
 }
 
-// matricesView is what the show command prints.
-type matricesView struct {
+// shownView is what the show command prints.
+type shownView struct {
 	Time       time.Time     `json:"time"`
 	Home       string        `json:"home,omitempty"`
 	Operation  string        `json:"operation,omitempty"`
@@ -99,8 +94,8 @@ type matrixCell struct {
 	Reason    string   `json:"reason,omitempty"` // why a recipient gets nothing
 }
 
-func shownMatrices(set *rules.Ruleset, purposes, to []string, operation, at string) (*matricesView, error) {
-	v := &matricesView{Time: time.Now(), Home: set.Home()}
+func shownMatrices(set *rules.Ruleset, purposes, to []string, operation, at string) (*shownView, error) {
+	v := &shownView{Time: time.Now(), Home: set.Home()}
 	if at != "" {
 		d, err := parseDay(at)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // matrices prints a table for each purpose.
-func (p *painter) matrices(v *matricesView) {
+func (p *painter) matrices(v *shownView) {
 	for i, m := range v.Purposes {
 		if i > 0 {
 			fmt.Fprintln(p.out)

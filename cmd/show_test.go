@@ -38,7 +38,7 @@ func TestShowNarrow(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, out, errs := runCommand(t, "", "show", "--json", "--rules", file)
-	var v matricesView
+	var v shownView
 	if err := json.Unmarshal([]byte(out), &v); err != nil {
 		t.Fatalf("%v\n%s", err, errs)
 	}
@@ -57,7 +57,7 @@ func TestShowNarrow(t *testing.T) {
 // TestShowJSON: a machine reads every category, also those that nobody gets.
 func TestShowJSON(t *testing.T) {
 	code, out, errs := runCommand(t, "", "show", "--json", "--rules", explainRules, "--for", "after_sales")
-	var v matricesView
+	var v shownView
 	if err := json.Unmarshal([]byte(out), &v); err != nil || code != 0 || errs != "" {
 		t.Fatalf("exit code %d, %v, %s", code, err, errs)
 	}
@@ -82,7 +82,7 @@ func TestShowBroken(t *testing.T) {
 		"reading --time":      {"--rules", explainRules, "--time", "x"},
 		"no rule document is": {"--rules", "none.yaml"},
 	} {
-		if code, out, errs := runCommand(t, "", append([]string{"show"}, args...)...); code != explainBroken || out != "" || !strings.Contains(errs, want) || !strings.Contains(errs, "Nothing was shown") {
+		if code, out, errs := runCommand(t, "", append([]string{"show"}, args...)...); code != exitBroken || out != "" || !strings.Contains(errs, want) || !strings.Contains(errs, "Nothing was shown") {
 			t.Errorf("%v: exit code %d, output %q, errors %q, want %q", args, code, out, errs, want)
 		}
 	}

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +12,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-)
-
-// The exit codes of the test command.
-const (
-	testPassed = iota
-	testFailed
-	testBroken // the input: nothing was tested
 )
 
 func testCommand() *cobra.Command {
@@ -99,15 +91,14 @@ type testOptions struct {
 func runTests(out, errs io.Writer, command string, paths []string, o testOptions) int {
 	if len(paths) == 0 {
 		fmt.Fprintln(errs, "Name files of fixtures, or a folder with *.fixtures.yaml in it:", command, "rules")
-		return testBroken
+		return exitBroken
 	}
 	suites, err := loadSuites(paths)
 	if err == nil {
 		suites, err = matching(suites, o.run)
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "%v\nNothing was tested. Mend this first.\n", err)
-		return testBroken
+		return broken(errs, err, "Nothing was tested.")
 	}
 	var results []*result
 	for _, s := range suites {
@@ -133,11 +124,11 @@ func runTests(out, errs io.Writer, command string, paths []string, o testOptions
 	switch {
 	case err != nil:
 		fmt.Fprintln(errs, err)
-		return testBroken
+		return exitBroken
 	case countFailed(results) > 0:
-		return testFailed
+		return exitFound
 	}
-	return testPassed
+	return exitOK
 }
 
 // matching keeps the fixtures whose names match.
@@ -208,10 +199,7 @@ func printResultsJSON(out io.Writer, results []*result, covered []*fileCoverage)
 	if covered != nil {
 		doc["coverage"] = covered
 	}
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(doc)
+	return printJSON(out, doc)
 }
 
 // results prints what failed, file by file. What passed is named where all is asked for, and counted otherwise.

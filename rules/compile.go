@@ -40,10 +40,7 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 			zones:     map[string][]string{},
 			lifting:   map[string]bool{},
 			keys:      o.Keys,
-			scopes:    map[string]*Scope{},
-
-			vocabularies: map[string]*vocabulary{},
-			kinds:        map[string]*kind{},
+			caches:    newCaches(),
 		},
 		names: map[string]Pos{},
 	}

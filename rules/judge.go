@@ -297,7 +297,7 @@ func (j *Judge) Message() (p Pending, subject string) {
 // MessageFacts are the facts of values outside all records, as things stand now.
 func (j *Judge) MessageFacts() Facts {
 	p, subject := j.Message()
-	if !p.Known() || !j.AsksPeople() {
+	if !p.Known() || !j.asksPeople() {
 		return j.Complete(&p, nil, 0, j.Now())
 	}
 	people, nth, subjects := []*Person{nil}, []int{0}, [][]byte{[]byte(subject)}
@@ -328,7 +328,7 @@ func (j *Judge) Seen(nth []int, subjects [][]byte) {
 
 // People is the store that is asked about data subjects; nil: nothing depends on one.
 func (j *Judge) People() People {
-	if !j.AsksPeople() {
+	if !j.asksPeople() {
 		return nil
 	}
 	return j.disclosure.People

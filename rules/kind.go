@@ -90,8 +90,8 @@ func (k *kind) Table(f Facts) *Table {
 // AsksNothing reports whether every record is judged alike.
 func (k *kind) AsksNothing() bool { return len(k.conditions) == 0 && !k.asksConsent }
 
-// AsksPeople reports whether something depends on what a store knows of data subjects.
-func (k *kind) AsksPeople() bool { return k.people && !k.AsksNothing() }
+// asksPeople reports whether something depends on what a store knows of data subjects.
+func (k *kind) asksPeople() bool { return k.people && !k.AsksNothing() }
 
 // KeepsAll reports whether everything stays as it is, whatever it is.
 func (k *kind) KeepsAll() bool { return k.keepsAll }

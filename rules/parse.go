@@ -13,7 +13,7 @@ import (
 // together can say, such as an unknown role, is Compile's to check.
 func Parse(file string, data []byte) (*Document, error) {
 	p := &parser{file: file}
-	d := &Document{Name: documentName(file), Pos: Pos{File: file, Line: 1, Column: 1}, Sum: sha256.Sum256(data)}
+	d := &Document{Name: DocumentName(file), Pos: Pos{File: file, Line: 1, Column: 1}, Sum: sha256.Sum256(data)}
 	if root := p.load(data); root != nil {
 		d.Pos = p.at(root)
 		p.document(root, d)
@@ -25,9 +25,9 @@ func Parse(file string, data []byte) (*Document, error) {
 	return d, nil
 }
 
-// documentName is the file's name without directory and extensions: shop.rules.yaml is the document shop. That of a pack
+// DocumentName is the file's name without directory and extensions: shop.rules.yaml is the document shop. That of a pack
 // is the pack's.
-func documentName(file string) string {
+func DocumentName(file string) string {
 	base := strings.TrimPrefix(filepath.Base(file), "pack:")
 	if name, _, _ := strings.Cut(base, "."); name != "" {
 		return name

@@ -139,7 +139,7 @@ func (p *parser) selector(n *yaml.Node) Selector {
 	if !ok {
 		return nil
 	}
-	sel, err := ParseSelector(s)
+	sel, err := parseSelector(s)
 	if err != nil {
 		p.fail(n, "`%s`: %v", shorten(s), err)
 	}

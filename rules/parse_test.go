@@ -156,8 +156,8 @@ func TestDocumentName(t *testing.T) {
 	for file, want := range map[string]string{
 		"rules/kangaroo-mall.yaml": "kangaroo-mall", "shop.rules.yml": "shop", "plain": "plain", "/a/.hidden": ".hidden",
 	} {
-		if got := documentName(file); got != want {
-			t.Errorf("documentName(%q) = %q, want %q", file, got, want)
+		if got := DocumentName(file); got != want {
+			t.Errorf("DocumentName(%q) = %q, want %q", file, got, want)
 		}
 	}
 }

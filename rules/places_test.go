@@ -97,13 +97,13 @@ func TestPlacesBounded(t *testing.T) {
 
 func TestSelectorText(t *testing.T) {
 	for _, text := range []string{"", "/a", "/a/*/b", "/**/a", "/a~1b/~0/~2", "/"} {
-		s, err := ParseSelector(text)
+		s, err := parseSelector(text)
 		if err != nil || s.String() != text {
 			t.Errorf("%q: %v, %v", text, s, err)
 		}
 	}
 	for _, text := range []string{"a", "/**/**", "/~", "/~3"} {
-		if _, err := ParseSelector(text); err == nil {
+		if _, err := parseSelector(text); err == nil {
 			t.Errorf("%q must be an error", text)
 		}
 	}

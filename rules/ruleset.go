@@ -28,12 +28,19 @@ type Ruleset struct {
 	lifting    map[string]bool // organisations that some limit's unless names
 	keys       *KeyRing
 
-	mu     sync.RWMutex
-	scopes map[string]*Scope // by the documents that hold
+	*caches
+}
 
+// caches are what is compiled when it is first asked for.
+type caches struct {
+	mu           sync.RWMutex
+	scopes       map[string]*Scope      // by the documents that hold
 	vocabularies map[string]*vocabulary // by the documents that hold and have names or words
+	kinds        map[string]*kind
+}
 
-	kinds map[string]*kind
+func newCaches() *caches {
+	return &caches{scopes: map[string]*Scope{}, vocabularies: map[string]*vocabulary{}, kinds: map[string]*kind{}}
 }
 
 // rows is a set of rows, a bit each.

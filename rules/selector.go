@@ -25,8 +25,8 @@ const (
 	StepDeep                 // any number of steps, none included
 )
 
-// ParseSelector reads a selector. `~2` stands for a star that is a name's own, beside RFC 6901's `~0` and `~1`.
-func ParseSelector(s string) (Selector, error) {
+// parseSelector reads a selector. `~2` stands for a star that is a name's own, beside RFC 6901's `~0` and `~1`.
+func parseSelector(s string) (Selector, error) {
 	if s == "" {
 		return Selector{}, nil
 	}
@@ -71,6 +71,11 @@ func unescapeStep(s string) (string, error) {
 }
 
 var escapeStep = strings.NewReplacer("~", "~0", "/", "~1", "*", "~2")
+
+var escapeName = strings.NewReplacer("~", "~0", "/", "~1")
+
+// EscapeName writes a name as a step of a JSON Pointer (RFC 6901).
+func EscapeName(name string) string { return escapeName.Replace(name) }
 
 func (s Selector) String() string {
 	var b strings.Builder

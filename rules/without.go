@@ -47,13 +47,9 @@ func (f *Field) name() string {
 // Without returns the same rules but for one entry. Tests that do not notice the difference do not test that entry.
 func (r *Ruleset) Without(e Entry) *Ruleset {
 	at := e.Pos
-	less := &Ruleset{
-		hash: r.hash, home: r.home, categories: r.categories, ids: r.ids, roles: r.roles, purposes: r.purposes,
-		zones: r.zones, register: maps.Clone(r.register), allow: slices.Clone(r.allow), limit: slices.Clone(r.limit),
-		tests: r.tests, fields: r.fields, most: r.most, lifting: r.lifting, keys: r.keys,
-		operations: r.operations, everywhere: r.everywhere,
-		scopes: map[string]*Scope{}, vocabularies: map[string]*vocabulary{}, kinds: map[string]*kind{},
-	}
+	less := *r
+	less.caches, less.documents = newCaches(), nil
+	less.register, less.allow, less.limit = maps.Clone(r.register), slices.Clone(r.allow), slices.Clone(r.limit)
 	maps.DeleteFunc(less.register, func(_ string, entry *Recipient) bool { return entry.Pos == at })
 	less.allow = slices.DeleteFunc(less.allow, func(c *compiledRule) bool { return c.Pos == at })
 	less.limit = slices.DeleteFunc(less.limit, func(c *compiledRule) bool { return c.Pos == at })
@@ -63,5 +59,5 @@ func (r *Ruleset) Without(e Entry) *Ruleset {
 		own.Records = slices.DeleteFunc(slices.Clone(d.Records), func(rec Record) bool { return rec.Pos == at })
 		less.documents = append(less.documents, &own)
 	}
-	return less
+	return &less
 }

@@ -10,7 +10,7 @@ import (
 
 // Document makes a rule document: a route with the annotated fields of each operation.
 func (s *Spec) Document() (*rules.Document, error) {
-	d := &rules.Document{Name: documentName(s.name), Pos: s.at(s.root), Sum: s.sum, Operations: s.Operations()}
+	d := &rules.Document{Name: rules.DocumentName(s.name), Pos: s.at(s.root), Sum: s.sum, Operations: s.Operations()}
 	d.Pos.File = s.name
 	c := &converter{Spec: s, made: made{}, routes: map[string]*rules.Document{}}
 	for _, o := range s.all {

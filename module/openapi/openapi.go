@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -119,13 +118,4 @@ func (s *Spec) version() bool {
 	}
 	s.fail(s.root, "this reads OpenAPI 3 (openapi: 3.0.4, 3.1.1, 3.2.0); convert an older document first")
 	return false
-}
-
-// documentName is the file's name without directory and extensions, as that of a rule document is.
-func documentName(file string) string {
-	base := filepath.Base(file)
-	if name, _, _ := strings.Cut(base, "."); name != "" {
-		return name
-	}
-	return base
 }

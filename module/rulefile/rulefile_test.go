@@ -94,3 +94,18 @@ func TestOverlay(t *testing.T) {
 		t.Errorf("a missing document: %v", err)
 	}
 }
+
+// TestLoad: what is wrong in all documents comes at once, and two of one name are wrong.
+func TestLoad(t *testing.T) {
+	good := File{"a/shop.yaml", []byte("minimize: 1\n")}
+	docs, err := Load([]File{good, {"a/stock.yaml", good.Data}})
+	if err != nil || len(docs) != 2 || docs[1].Name != "stock" {
+		t.Errorf("%v, %v", docs, err)
+	}
+	_, err = Load([]File{good, {"b/shop.yaml", good.Data}, {"bad.yaml", []byte("minimize: 2\n")}, {"worse.yaml", []byte("minimize: 1\nroles: {}\n")}})
+	for _, want := range []string{`b/shop.yaml:1:1: a second document is named "shop" (the first is a/shop.yaml)`, "bad.yaml:1:", "worse.yaml:2:"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/caddy-minimize/minimize/rules"
 )
@@ -145,7 +144,7 @@ func (w *walk) value(at string) {
 			step := strconv.Itoa(n)
 			if bracket == '{' {
 				name, _ := w.Token()
-				step = escapePointer.Replace(name.(string))
+				step = rules.EscapeName(name.(string))
 			}
 			w.value(at + "/" + step)
 		}
@@ -153,5 +152,3 @@ func (w *walk) value(at string) {
 	}
 	w.spots[i].end, w.spots[i].holds = w.mark+w.InputOffset(), len(w.spots)-i-1
 }
-
-var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")

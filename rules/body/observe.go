@@ -72,7 +72,7 @@ func (w *JSON) tell(n int) {
 	}
 }
 
-// judged is what was decided of a hole.
+// judgedOf is what was decided of a hole.
 func (w *JSON) judgedOf(h *hole) *Judged {
 	j := &Judged{
 		Start: w.base + int64(h.start), End: w.base + int64(h.end), Whole: h.container() && h.taken(),
