@@ -12,31 +12,34 @@ import (
 
 // A selector and a name hold for all bodies of an operation, and for those of each operation that the same request matches;
 // a note is of one schema. A note that says less than the field's name, or silences the detectors, would open what other
-// schemas have at its place. So it holds only where all of them say so.
+// schemas have at its place. So it holds only where all of them say so. What is personal is shown by rules only.
 
 // maxLower bounds how many steps are taken to find what notes open.
-const maxLower = 5_000_000
+const maxLower = 1_000_000
 
 // checkLower finds the fields of an operation that say less than what else can stand at their places.
 func (c *converter) checkLower(o *operation, fields []rules.Field) {
 	places, keys := &lowering{converter: c, seen: map[visit]bool{}}, &lowering{converter: c, seen: map[visit]bool{}, keys: true}
 	for i := range fields {
 		switch f := &fields[i]; {
+		case c.steps > maxLower || f.Is != rules.None && c.grade(f.Is) >= rules.Personal: // what is personal needs a rule to be shown
 		case f.At == nil && c.silences(f):
 			keys.add(rules.Selector{deepStep, {Name: f.Keys[0]}}, f)
 		case f.At != nil && (isStar(f.At) || c.lowers(f, "")):
 			places.add(f.At, f)
 		}
 	}
+	if !places.used && !keys.used {
+		return
+	}
 	for _, other := range c.all {
-		if (places.used || keys.used) && o.overlaps(other) {
+		if o.overlaps(other) {
 			places.operation(other)
 			keys.operation(other)
 		}
 	}
 	if c.steps > maxLower {
 		c.fail(o.node, "the annotations of this document that say less than a field's name (such as `category: none`) stand in too many places to be compared: write fewer")
-		c.steps = 0
 	}
 }
 
@@ -68,9 +71,6 @@ func (c *converter) lowers(f *rules.Field, member string) bool {
 		return basePack().worst(member) > c.grade(f.Is)
 	}
 	names := namesOf(f.At)
-	if names[1] == "" {
-		return basePack().worst(names[0]) > c.grade(f.Is)
-	}
 	named := basePack().named(names[0], names[1])
 	return named != nil && named.Grade > c.grade(f.Is)
 }
