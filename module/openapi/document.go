@@ -12,10 +12,13 @@ import (
 func (s *Spec) Document() (*rules.Document, error) {
 	d := &rules.Document{Name: rules.DocumentName(s.name), Pos: s.at(s.root), Sum: s.sum, Operations: s.Operations()}
 	d.Pos.File = s.name
-	c := &converter{Spec: s, made: made{}, routes: map[string]*rules.Document{}}
+	c := &converter{Spec: s, made: made{}, routes: map[string]*rules.Document{}, said: map[*schema]*saying{}, lower: map[rules.Pos]rules.Pos{}}
 	for _, o := range s.all {
-		c.operation(d, o)
+		fields := c.fields(o)
+		c.checkLower(o, fields)
+		c.operation(d, o, fields)
 	}
+	c.failLower()
 	d.Categories = c.made.all(d.Pos)
 	if err := s.errs.Err(); err != nil {
 		return nil, err
@@ -27,11 +30,13 @@ type converter struct {
 	*Spec
 	made   made
 	routes map[string]*rules.Document // by what they say
+	said   map[*schema]*saying
+	lower  map[rules.Pos]rules.Pos // notes that say less than what stands at another position
+	steps  int                     // taken to find those
 }
 
 // operation adds a route for an operation, or the operation to the route that says the same.
-func (c *converter) operation(d *rules.Document, o *operation) {
-	fields := c.fields(o)
+func (c *converter) operation(d *rules.Document, o *operation, fields []rules.Field) {
 	if len(fields) == 0 {
 		return
 	}
@@ -113,11 +118,11 @@ func (f *fields) place(p place) {
 }
 
 // grade is a category's, as far as it is known here.
-func (f *fields) grade(c rules.Category) rules.Grade {
-	if made := f.made[c]; made != nil {
+func (c *converter) grade(of rules.Category) rules.Grade {
+	if made := c.made[of]; made != nil {
 		return made.Grade
 	}
-	if known := basePack().categories[c]; known != nil {
+	if known := basePack().categories[of]; known != nil {
 		return known.Grade
 	}
 	return rules.Open

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
@@ -13,6 +14,7 @@ type schema struct {
 	node   *yaml.Node
 	note   *note // nil: it has none
 	edges  []edge
+	free   bool // one of its variants is any value
 	group  *group
 	index  int // Tarjan's, from 1; 0: not visited
 	low    int
@@ -24,7 +26,27 @@ type edge struct {
 	inside bool // one step down
 	step   rules.Step
 	to     *schema
+	holds  holding // of one for the same value
+	from   source  // of a star
 }
+
+// holding is when a schema holds for the same value.
+type holding uint8
+
+const (
+	always  holding = iota
+	variant         // it, or another variant
+	maybe           // on a condition
+)
+
+// source is what a star stands for.
+type source uint8
+
+const (
+	others  source = iota // members that have no name here
+	pattern               // members whose names match an expression
+	list                  // elements
+)
 
 // group is schemas that lead to each other; mostly it is one schema alone.
 type group struct {
@@ -38,9 +60,16 @@ type group struct {
 // Where schemas stand in a Schema Object: those of JSON Schema 2020-12 (OpenAPI 3.1), and what only OpenAPI 3.0 and older
 // drafts have. `not` says nothing about what is there, and a $dynamicRef without a place is a plain one.
 var (
-	sameValue = []string{"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then", "else"}
-	sameMap   = []string{"dependentSchemas"}
-	anyInside = []string{"additionalProperties", "unevaluatedProperties", "additionalItems", "unevaluatedItems", "contains"}
+	sameValue = []struct {
+		key   string
+		holds holding
+	}{
+		{"$ref", always}, {"$dynamicRef", always}, {"allOf", always}, {"anyOf", variant}, {"oneOf", variant},
+		{"if", maybe}, {"then", maybe}, {"else", maybe},
+	}
+	sameMap    = []string{"dependentSchemas"}
+	anyMember  = []string{"additionalProperties", "unevaluatedProperties"}
+	anyElement = []string{"additionalItems", "unevaluatedItems", "contains"}
 )
 
 // schemas are the Schema Objects met, by their nodes.
@@ -62,28 +91,28 @@ func (g *schemas) of(n *yaml.Node) *schema {
 	}
 	s := &schema{node: n, note: g.noteOf(n)}
 	g.known[n] = s
-	for _, key := range sameValue {
-		value := g.get(n, key)
+	for _, same := range sameValue {
+		value := g.get(n, same.key)
 		switch {
 		case value == nil:
 		case value.Kind == yaml.ScalarNode:
-			g.same(s, g.follow(value))
+			g.same(s, g.follow(value), same.holds)
 		case value.Kind == yaml.SequenceNode:
 			for _, item := range items(value) {
-				g.same(s, item)
+				g.same(s, item, same.holds)
 			}
 		default:
-			g.same(s, value)
+			g.same(s, value, same.holds)
 		}
 	}
 	for _, key := range sameMap {
 		for _, value := range pairs(g.get(n, key)) {
-			g.same(s, value)
+			g.same(s, value, maybe)
 		}
 	}
 	for _, value := range pairs(g.get(g.get(n, "discriminator"), "mapping")) {
 		if value.Kind == yaml.ScalarNode && len(value.Value) > 1 && value.Value[0] == '#' {
-			g.same(s, g.follow(value))
+			g.same(s, g.follow(value), maybe)
 		}
 	}
 	g.properties(s)
@@ -91,39 +120,44 @@ func (g *schemas) of(n *yaml.Node) *schema {
 	return s
 }
 
-func (g *schemas) same(s *schema, n *yaml.Node) {
+func (g *schemas) same(s *schema, n *yaml.Node, holds holding) {
 	if to := g.of(n); to != nil {
-		s.edges = append(s.edges, edge{to: to})
+		s.edges = append(s.edges, edge{to: to, holds: holds})
+	} else if holds == variant && n != nil {
+		s.free = s.free || n.Value != "false"
 	}
 }
 
-func (g *schemas) inside(s *schema, step rules.Step, n *yaml.Node) {
+func (g *schemas) inside(s *schema, step rules.Step, from source, n *yaml.Node) {
 	if to := g.of(n); to != nil {
-		s.edges = append(s.edges, edge{inside: true, step: step, to: to})
+		s.edges = append(s.edges, edge{inside: true, step: step, from: from, to: to})
 	}
 }
 
 func (g *schemas) properties(s *schema) {
 	for name, value := range pairs(g.get(s.node, "properties")) {
-		g.inside(s, rules.Step{Name: name.Value}, value)
+		g.inside(s, rules.Step{Name: name.Value}, others, value)
 	}
 	for _, value := range pairs(g.get(s.node, "patternProperties")) {
-		g.inside(s, anyStep, value)
+		g.inside(s, anyStep, pattern, value)
 	}
-	for _, key := range anyInside {
-		g.inside(s, anyStep, g.get(s.node, key))
+	for _, key := range anyMember {
+		g.inside(s, anyStep, others, g.get(s.node, key))
 	}
 }
 
 func (g *schemas) elements(s *schema) {
 	for i, value := range items(g.get(s.node, "prefixItems")) {
-		g.inside(s, rules.Step{Name: strconv.Itoa(i)}, value)
+		g.inside(s, rules.Step{Name: strconv.Itoa(i)}, list, value)
 	}
-	list := g.get(s.node, "items")
-	for i, value := range items(list) { // drafts before 2020-12
-		g.inside(s, rules.Step{Name: strconv.Itoa(i)}, value)
+	all := g.get(s.node, "items")
+	for i, value := range items(all) { // drafts before 2020-12
+		g.inside(s, rules.Step{Name: strconv.Itoa(i)}, list, value)
 	}
-	g.inside(s, anyStep, list)
+	g.inside(s, anyStep, list, all)
+	for _, key := range anyElement {
+		g.inside(s, anyStep, list, g.get(s.node, key))
+	}
 }
 
 var (
@@ -167,34 +201,44 @@ func (g *schemas) join(s *schema) {
 	}
 }
 
-// marked reports whether a note stands at the value itself.
-func (s *schema) marked() bool { return s.marks(map[*schema]bool{}) }
-
-func (s *schema) marks(seen map[*schema]bool) bool {
-	if s.note != nil || seen[s] {
-		return s.note != nil
-	}
-	seen[s] = true
-	for _, e := range s.edges {
-		if !e.inside && e.to.marks(seen) {
-			return true
+// marked finds the schemas whose value has a note: theirs, or that of another schema for the same value.
+func (g *schemas) marked() map[*schema]bool {
+	above := map[*schema][]*schema{}
+	marked := map[*schema]bool{}
+	var todo []*schema
+	for _, s := range g.known {
+		if s.note != nil {
+			todo = append(todo, s)
+		}
+		for _, e := range s.edges {
+			if !e.inside {
+				above[e.to] = append(above[e.to], s)
+			}
 		}
 	}
-	return false
+	for len(todo) > 0 {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !marked[s] {
+			marked[s] = true
+			todo = append(todo, above[s]...)
+		}
+	}
+	return marked
 }
 
 // checkMaps finds the named members of annotated maps: the star that stands for a map's members would take them, too.
-func (g *schemas) checkMaps(s *schema) {
-	for _, e := range s.edges {
-		if !e.inside || e.step.Kind != rules.StepAny || !e.to.marked() {
+func (g *schemas) checkMaps() {
+	marked := g.marked()
+	for _, s := range g.known {
+		if !slices.ContainsFunc(s.edges, func(e edge) bool { return e.inside && e.step.Kind == rules.StepAny && marked[e.to] }) {
 			continue
 		}
 		for name, value := range pairs(g.get(s.node, "properties")) {
-			if member := g.of(value); member != nil && !member.marked() {
+			if member := g.known[value]; member != nil && !marked[member] {
 				g.fail(name, "this member stands beside annotated ones without a name, and would be taken for one of them: "+
 					"annotate it, too (`category: none`, if it is nobody's)")
 			}
 		}
-		return
 	}
 }

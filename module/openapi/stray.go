@@ -9,9 +9,7 @@ import (
 // rest reads what no operation uses, so that its annotations are checked, too: components, webhooks, callbacks.
 func (s *Spec) rest() {
 	s.describe(s.root)
-	for _, schema := range s.known {
-		s.checkMaps(schema)
-	}
+	s.checkMaps()
 }
 
 // describe finds what may have an annotation: Schema, Parameter and Header Objects.
