@@ -299,7 +299,7 @@ func TestEgressHead(t *testing.T) {
 	})
 	t.Run("everything", func(t *testing.T) {
 		r := newRecorder(t)
-		g := egress(t, r, inContract+"\ncredentials: [Authorization, X-Api-Key]", everything, toAds)
+		g := egress(t, r, inContract+"\ncredentials: [Authorization, X-Api-Key, User-Agent]", everything, toAds)
 		if a := g.send("GET", target, "", header...); a.status != http.StatusOK {
 			t.Fatalf("got %d %s", a.status, a.body)
 		}

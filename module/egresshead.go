@@ -17,13 +17,14 @@ import (
 var neverSent = []string{
 	"Authorization", "Proxy-Authorization", "X-Auth-Token", "X-Access-Token", "X-Api-Key", "X-Csrf-Token", "X-Xsrf-Token",
 	"Content-Digest", "Repr-Digest", "Digest", "Content-Md5", "Content-Length", "Trailer", "Early-Data",
+	"User-Agent", // it tells a person's device and what it runs; an agent of ours can be among the credentials
 	"X-Forwarded-Host", "X-Forwarded-Server", "X-Original-Url", "X-Rewrite-Url", decisionHeader,
 }
 
 // ambient are the headers that clients and proxies add by themselves. What may not leave of them is left out, and the rest
 // of the message goes: nobody meant to send it.
 var ambient = []string{
-	"Cookie", "Referer", "User-Agent", "Via", "Origin", "From", "Dnt", "Sec-Gpc", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip",
+	"Cookie", "Referer", "Via", "Origin", "From", "Dnt", "Sec-Gpc", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip",
 	"X-Client-Ip", "X-Cluster-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip", "X-Request-Id",
 	"X-Correlation-Id", "Request-Id", "Traceparent", "Tracestate", "Baggage",
 }
