@@ -75,17 +75,11 @@ func timeOf(text string, end bool) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		if end {
-			day = day.AddDate(0, 0, 1)
-		}
-		return day, nil
+	d, err := parseDay(text)
+	if end {
+		return d.end(), err
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		err = errors.New("want a day such as 2026-11-22, or a time with a zone")
-	}
-	return t, err
+	return d.Time, err
 }
 
 // callerTokens are those of the callers under every key, because keys rotate and entries stay.

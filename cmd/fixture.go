@@ -316,12 +316,9 @@ func (s *suite) position(n *yaml.Node, f *fixture) rules.Position {
 
 // time reads a fixture's time. A fixture without one would depend on the day that it runs.
 func (s *suite) time(n *yaml.Node, text string) time.Time {
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return t
-	}
-	t, err := time.Parse(time.RFC3339, text)
+	d, err := parseDay(text)
 	if err != nil {
 		s.fail(n, "a fixture needs a `time`: a day such as 2026-11-22, or a time with a zone")
 	}
-	return t
+	return d.Time
 }

@@ -40,7 +40,7 @@ type platform struct {
 func TestPromises(t *testing.T) {
 	platforms := readPlatforms(t)
 	if len(platforms) == 0 {
-		t.Skip("there are no promises yet")
+		t.Fatal("there are no promises")
 	}
 	proofs := map[string][]string{}
 	for _, s := range scenarioSuites(t) {

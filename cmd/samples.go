@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bufio"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,42 +54,23 @@ func compareSamples(errs io.Writer, paths []string, to *openapi.Drifts) error {
 	return nil
 }
 
-// har is an HTTP Archive 1.2, as far as it holds bodies.
-type har struct {
-	Log struct {
-		Entries []struct {
-			Request struct {
-				Method   string
-				URL      string
-				PostData struct{ Text string }
-			}
-			Response struct {
-				Content struct{ Text, Encoding string }
-			}
-		}
-	}
-}
-
 func compareHAR(file string, add func(in, method, path string, body []byte)) error {
-	data, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("reading samples: %w", err)
 	}
-	var archive har
-	if err := json.Unmarshal(data, &archive); err != nil {
-		return fmt.Errorf("reading samples: %s is no HTTP Archive", file) // the decoder's error may quote it
-	}
-	for _, e := range archive.Log.Entries {
+	defer f.Close()
+	err = readHAR(f, func(e *harEntry) {
 		u, err := url.Parse(e.Request.URL)
 		if err != nil {
-			continue
+			return
 		}
-		body := []byte(e.Response.Content.Text)
-		if e.Response.Content.Encoding == "base64" {
-			body, _ = base64.StdEncoding.DecodeString(e.Response.Content.Text)
-		}
+		body, _ := e.answer()
 		add("request", e.Request.Method, u.Path, []byte(e.Request.PostData.Text))
 		add("response", e.Request.Method, u.Path, body)
+	})
+	if err != nil {
+		return fmt.Errorf("reading samples: %s is no HTTP Archive", file) // the decoder's error may quote it
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (s *samples) read(file string) error {
 	r := &counted{source: source, samples: s}
 	var err error
 	if strings.EqualFold(filepath.Ext(file), ".har") {
-		err = s.har(r)
+		err = readHAR(r, s.entry)
 	} else {
 		err = s.guesser.Read(r)
 	}
@@ -122,8 +122,8 @@ type harParam struct {
 
 var errNoArchive = errors.New("it is no HTTP archive: there is no list log.entries")
 
-// har reads an archive entry by entry.
-func (s *samples) har(r io.Reader) error {
+// readHAR reads an archive entry by entry.
+func readHAR(r io.Reader, each func(*harEntry)) error {
 	d := json.NewDecoder(r)
 	for _, name := range []string{"log", "entries"} {
 		if err := enter(d, name); err != nil {
@@ -138,9 +138,18 @@ func (s *samples) har(r io.Reader) error {
 		if err := d.Decode(&e); err != nil {
 			return fmt.Errorf("reading the archive at byte %d: it is not JSON, or an entry has another form", d.InputOffset())
 		}
-		s.entry(&e)
+		each(&e)
 	}
 	return nil
+}
+
+// answer is the body of the response.
+func (e *harEntry) answer() ([]byte, error) {
+	text := e.Response.Content.Text
+	if e.Response.Content.Encoding == "base64" {
+		return base64.StdEncoding.DecodeString(text)
+	}
+	return []byte(text), nil
 }
 
 // enter goes to the value of a member of the object that comes next.
@@ -165,16 +174,12 @@ func enter(d *json.Decoder, name string) error {
 
 // entry takes the bodies that are JSON, and where one was, the operation and its parameters. Pages and pictures are none of ours.
 func (s *samples) entry(e *harEntry) {
-	answer := e.Response.Content.Text
-	if e.Response.Content.Encoding == "base64" {
-		decoded, err := base64.StdEncoding.DecodeString(answer)
-		if err != nil {
-			return
-		}
-		answer = string(decoded)
+	answer, err := e.answer()
+	if err != nil {
+		return
 	}
 	isJSON := false
-	for _, body := range []string{answer, e.Request.PostData.Text} {
+	for _, body := range []string{string(answer), e.Request.PostData.Text} {
 		if trimmed := strings.TrimSpace(body); len(trimmed) > 1 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid([]byte(trimmed)) {
 			isJSON = s.guesser.Read(strings.NewReader(trimmed)) == nil || isJSON
 		}
