@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
@@ -22,6 +23,8 @@ type auditFlags struct {
 	categories               []string             // one of these, or below
 	callers, subjects, cases []string
 	keys, from, until        string
+
+	unnamed int // entries that may be meant, too
 }
 
 // auditMembers are the members that a flag of the same name asks for.
@@ -109,7 +112,9 @@ func (f *auditFlags) each(paths []string, errs io.Writer, show func(entry gjson.
 	p := newProgress(errs, "entries", 0, 0)
 	defer p.done()
 	filter.Read = func(n int) error { p.at(n); return nil }
-	return filter.Each(paths, show)
+	n, err := filter.Each(paths, show)
+	f.unnamed = filter.Unnamed
+	return n, err
 }
 
 func queryCommand() *cobra.Command {
@@ -117,12 +122,17 @@ func queryCommand() *cobra.Command {
 		Use:   "query [flags] <log>...",
 		Short: "Shows the entries of an audit log that are about something",
 		Long: `Who received what, and why not: the entries that every flag agrees with. A flag may be given more than once, then one of its values
-is enough.`,
+is enough. With --summary not the entries, but who received what in all of them.`,
+		Example: `minimize audit query --subject u-1 --keys /run/secrets/minimize --summary audit.jsonl   # who received what about this person`,
 	}
 	f := &auditFlags{}
 	f.add(c)
-	asJSON := c.Flags().Bool("json", false, "Print the entries as they are, a line each")
+	asJSON := c.Flags().Bool("json", false, "Print the entries as they are, a line each; a summary as one JSON document")
+	summarized := c.Flags().Bool("summary", false, "Print who received what, how often, first and last")
 	c.RunE = func(c *cobra.Command, paths []string) error {
+		if *summarized {
+			return summarize(c, f, paths, *asJSON)
+		}
 		out := bufio.NewWriter(c.OutOrStdout())
 		p := newPainter(c.OutOrStdout())
 		n, err := f.each(paths, c.ErrOrStderr(), func(entry gjson.Result) error {
@@ -133,16 +143,20 @@ is enough.`,
 			_, err := fmt.Fprintln(out, text)
 			return err
 		})
-		return auditShown(c, n, errors.Join(err, out.Flush()))
+		return auditShown(c, f, n, errors.Join(err, out.Flush()))
 	}
 	return c
 }
 
-func auditShown(c *cobra.Command, n int, err error) error {
-	switch {
-	case err != nil:
+func auditShown(c *cobra.Command, f *auditFlags, n int, err error) error {
+	if err != nil {
 		return usageError(c, err)
-	case n == 0:
+	}
+	if f.unnamed > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "%s more tell of so many people that not all are named: they may be about that, too.\n",
+			humanize.Comma(int64(f.unnamed)))
+	}
+	if n == 0 {
 		fmt.Fprintln(c.ErrOrStderr(), "No entry is about that.")
 		return exitWith(c, exitFound)
 	}
@@ -180,8 +194,8 @@ func entryLine(p *painter, entry gjson.Result) string {
 
 // auditColumns are those of a table for auditors.
 var auditColumns = []string{
-	"seq", "time", "decision", "direction", "operation", "caller", "role", "purpose", "country", "recipient", "recipient_country", "mode", "status",
-	"outcome", "reason", "rule", "event", "values", "read", "written", "dropped", "rules",
+	"seq", "time", "decision", "node", "direction", "operation", "caller", "role", "purpose", "country", "case", "recipient", "recipient_country",
+	"mechanism", "mode", "status", "outcome", "reason", "rule", "event", "subject", "subjects", "people", "values", "read", "written", "dropped", "rules",
 }
 
 func exportAuditCommand() *cobra.Command {
@@ -208,7 +222,7 @@ func exportAuditCommand() *cobra.Command {
 			out.Flush()
 			err = out.Error()
 		}
-		return auditShown(c, n, err)
+		return auditShown(c, f, n, err)
 	}
 	return c
 }
