@@ -29,7 +29,7 @@ type modelRecord struct {
 	row    int
 	parent *modelRecord
 	values []rules.Value
-	passed map[int]bool // slots whose way was gone
+	passed map[int]bool // slots whose way was passed
 }
 
 type model struct {
