@@ -135,6 +135,9 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 	if m.judged != nil && m.judged.Mechanism() != "" {
 		fields = append(fields, zap.String("mechanism", m.judged.Mechanism()))
 	}
+	if n := m.reached.count(); n > 0 && res.outcome != outcomeRefused {
+		fields = append(fields, zap.Int("subjects", n), zap.Array("people", auditPeople{m}))
+	}
 	if m.contradicted {
 		fields = append(fields, zap.Bool("contradicted", true))
 	}
@@ -220,6 +223,42 @@ func (l *audit) writeConsent(c *consentLine) *rules.Refusal {
 		zap.String("node", l.node),
 		zap.String("rules", c.rules.enforced.Hash()),
 	})
+}
+
+// auditPeople are the first data subjects that a message tells of: by token, and with what each had agreed to where a rule asks.
+type auditPeople struct{ m *message }
+
+// MarshalLogArray writes them. Without keys there are consents of nobody.
+func (p auditPeople) MarshalLogArray(enc zapcore.ArrayEncoder) error {
+	for _, reached := range p.m.reached.named() {
+		token, agreed := p.m.rules.token(auditlog.Subject, reached.id), p.m.judged.Agreed(reached.person)
+		if token == "" && agreed == nil {
+			continue
+		}
+		err := enc.AppendObject(zapcore.ObjectMarshalerFunc(func(enc zapcore.ObjectEncoder) error {
+			if token != "" {
+				enc.AddString("token", token)
+			}
+			if agreed != nil {
+				return enc.AddObject("consent", auditConsent{agreed})
+			}
+			return nil
+		}))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type auditConsent struct{ agreed *rules.Consent }
+
+// MarshalLogObject writes which consent it is, and not what it says.
+func (c auditConsent) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("given", c.agreed.Given.UTC().Format(time.RFC3339Nano))
+	enc.AddString("level", c.agreed.Level.String())
+	enc.AddInt("policy", c.agreed.Policy)
+	return nil
 }
 
 type auditResult struct {
