@@ -37,7 +37,8 @@ func auditOf(t testing.TB, n int) string {
 			end = `"outcome":"refused","reason":"limit","rule":"no-export","values":{}`
 		}
 		token := ring.Append(nil, "audit", "caller", fmt.Appendf(nil, "c-%d", i%5))
-		_, err := fmt.Fprintf(c, `{"time":"2026-11-%02dT10:00:00.000Z","decision":"d%d","direction":"response","caller":"%s","role":"%s","purpose":"care",%s}`+"\n",
+		_, err := fmt.Fprintf(c, `{"time":"2026-11-%02dT10:00:00.000Z","decision":"d%d","direction":"response","caller":"%s","role":"%s","purpose":"care",%s,"node":"gateway-1",`+
+			`"subjects":1,"people":[{"token":"%[3]s","consent":{"given":"2026-10-02T08:15:00Z","level":"explicit","policy":6}}]}`+"\n",
 			1+i%28, i, token, role, end)
 		if err != nil {
 			t.Fatal(err)
@@ -140,7 +141,7 @@ func TestAuditQuery(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
 	out, _, _ = runAudit(t, "export", "--decision", "d7", file)
-	if !strings.HasPrefix(out, "seq,time,decision,") || !strings.Contains(out, "\n8,2026-11-08T10:00:00.000Z,d7,,response,,hm1_2026-11_") {
+	if !strings.HasPrefix(out, "seq,time,decision,") || !strings.Contains(out, "\n8,2026-11-08T10:00:00.000Z,d7,gateway-1,response,,hm1_2026-11_") {
 		t.Error(out)
 	}
 	for _, args := range []string{"query --from yesterday x", "verify --head 5 x", "verify", "query " + filepath.Join(keys, "nothing"), "query " + filepath.Join(keys, "2026-11"), "export --keys " + keys + "x --caller a " + file, "sing"} {

@@ -132,11 +132,8 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 			fields = append(fields, zap.String("recipient_country", entry.Country))
 		}
 	}
-	if m.judged != nil && m.judged.Mechanism() != "" {
-		fields = append(fields, zap.String("mechanism", m.judged.Mechanism()))
-	}
-	if n := m.reached.count(); n > 0 && res.outcome != outcomeRefused {
-		fields = append(fields, zap.Int("subjects", n), zap.Array("people", auditPeople{m}))
+	if m.judged != nil && res.outcome != outcomeRefused {
+		fields = append(fields, m.told()...)
 	}
 	if m.contradicted {
 		fields = append(fields, zap.Bool("contradicted", true))
@@ -145,6 +142,17 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))
 	}
 	return l.line(fields)
+}
+
+// told is what lets data leave for another country, and whom the message tells of.
+func (m *message) told() (fields []zap.Field) {
+	if mechanism := m.judged.Mechanism(); mechanism != "" {
+		fields = append(fields, zap.String("mechanism", mechanism))
+	}
+	if n := m.reached.count(); n > 0 {
+		fields = append(fields, zap.Int("subjects", n), zap.Array("people", auditPeople{m}))
+	}
+	return fields
 }
 
 // line writes an entry, and returns the refusal where it has to be there and is not.
