@@ -267,3 +267,13 @@ func TestAuditRequiredLoads(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestAuditRequiredFullDevice: a full disk that is one.
+func TestAuditRequiredFullDevice(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("this system has no /dev/full, whose writes all fail")
+	}
+	b := newBackend(t, says(jsonHead, someOrder))
+	g := start(t, b.addr, "minimize {\nrules rules/*.yaml\naudit required output file /dev/full {\nroll_disabled\n}\n}", shop)
+	g.get("/api/orders").refused(t, 503, "unavailable")
+}
