@@ -100,6 +100,9 @@ func (l *audit) close() error {
 	return err
 }
 
+// mostFields is how many an entry has at most.
+const mostFields = 24
+
 // errUnaudited refuses what could not be told of where it has to be.
 var errUnaudited = &rules.Refusal{Reason: rules.Unavailable, Detail: "the audit log cannot be written at the moment, and nothing is sent without it"}
 
@@ -109,7 +112,7 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 	if l.core == nil || res.outcome == outcomeEmpty && m.disclosure.Position != rules.Egress {
 		return nil
 	}
-	fields := []zap.Field{
+	fields := append(make([]zap.Field, 0, mostFields),
 		zap.String("decision", m.id),
 		zap.String("direction", m.direction()),
 		zap.String("operation", m.operation()),
@@ -122,7 +125,7 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 		zap.Inline(auditResult{m.rules.enforced, res}),
 		zap.String("node", l.node),
 		zap.String("rules", m.rules.enforced.Hash()),
-	}
+	)
 	if token := m.rules.token(auditlog.Case, caseID(&m.disclosure.Caller)); token != "" {
 		fields = append(fields, zap.String("case", token))
 	}
