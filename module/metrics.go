@@ -46,6 +46,7 @@ type metrics struct {
 	reportRoutes   prometheus.Gauge
 	uncoveredRoute prometheus.Gauge
 	hold           prometheus.GaugeFunc
+	canaryRuns     *prometheus.CounterVec
 }
 
 var (
@@ -98,6 +99,7 @@ func newMetrics() *metrics {
 		driftSamples:   counter("drift_samples_total", "Answers compared with the OpenAPI document among the rules, at most one a second.", "document", "operation"),
 		drift:          counter("drift_total", "Compared answers with members that the OpenAPI document does not have.", "document", "operation"),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
+		canaryRuns:     counter("canary_runs_total", "Runs in which a canary asked all enforced routes, by the worst result of a route.", "result"),
 		reportRoutes:   gauge("report_routes", "Routes in report mode: nothing is minimized there."),
 		uncoveredRoute: gauge("uncovered_routes", "Routes that reach a backend without minimize."),
 		rulesInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -122,7 +124,7 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
 		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditFailures, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
-		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
+		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{}, canaryState{}, m.canaryRuns,
 	}
 }
 
@@ -151,6 +153,9 @@ func (m *metrics) started(a *App) {
 	m.uncoveredRoute.Set(float64(a.uncovered))
 	for reason := rules.Authority; int(reason) < rules.ReasonCount; reason++ {
 		m.refusals.WithLabelValues(reason.String())
+	}
+	for _, result := range canaryResults {
+		m.canaryRuns.WithLabelValues(result)
 	}
 	m.reloaded(a, nil)
 	m.tokenKeysBroken(a, 0)
