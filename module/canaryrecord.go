@@ -1,6 +1,7 @@
 package minimize
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -139,7 +140,7 @@ func (b *canaryRecord) addField(f *rules.Field, i int) {
 	case f.Words != nil:
 		for k, word := range f.Words {
 			marker := word + " " + b.marker()
-			b.addUndeclared(f.Is, "words", i+k, canaryStep{name: neutral}, canaryValue{value: marker, json: marker, marker: marker})
+			b.addUndeclared(f.Is, "words", i+k, neutral, canaryValue{value: marker, json: marker, marker: marker})
 		}
 	}
 	for k, key := range f.Keys {
@@ -184,20 +185,15 @@ func (b *canaryRecord) addShape(d detect.Detector, i int) {
 		v.marker = text + " " + b.token
 		v.json = v.marker
 	}
-	add := func(step string, change func(v *canaryValue)) {
-		own := v
-		if change != nil {
-			change(&own)
-		}
-		b.addUndeclared(category, d.Name, i, canaryStep{name: step}, own)
-	}
-	add(neutral, nil)
-	add(neutral+"s", func(v *canaryValue) { v.json = []any{v.json} })
-	add(neutral+"t", func(v *canaryValue) { v.json = fmt.Sprint("as told, ", v.json, " and no more") })
+	forms := []any{v.json, []any{v.json}, fmt.Sprint("as told, ", v.json, " and no more")}
 	if shape.isNumber() {
-		add(neutral+"n", func(v *canaryValue) { v.json = json.Number(shape.value) })
+		forms = append(forms, json.Number(shape.value))
 	}
-	if shape.word == "" {
+	for _, form := range forms {
+		v.json = form
+		b.addUndeclared(category, d.Name, i, cmp.Or(shape.under, neutral), v)
+	}
+	if shape.word == "" && shape.under == "" {
 		query := neutral + "=" + url.QueryEscape(text)
 		headers := [][2]string{{"X-Request-Id", text}, {"Location", "/?" + query}, {"Set-Cookie", query}}
 		for _, name := range b.headers {
@@ -210,9 +206,9 @@ func (b *canaryRecord) addShape(d detect.Detector, i int) {
 }
 
 // addUndeclared plants a value where nothing is declared.
-func (b *canaryRecord) addUndeclared(c rules.Category, selector string, i int, last canaryStep, v canaryValue) {
+func (b *canaryRecord) addUndeclared(c rules.Category, selector string, i int, name string, v canaryValue) {
 	area := b.areas[i%len(b.areas)]
-	steps := slices.Concat(area, []canaryStep{{name: fmt.Sprint(neutral, len(b.values))}, last})
+	steps := slices.Concat(area, []canaryStep{{name: fmt.Sprint(neutral, len(b.values))}, {name: name}})
 	if b.undeclared(steps) {
 		b.put(c, selector, steps, v)
 	}

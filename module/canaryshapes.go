@@ -4,6 +4,7 @@ import "strings"
 
 // canaryShape is a value that a detector recognizes. It is nobody's.
 type canaryShape struct {
+	under string // the name that it stands under, where it is not enough; "": any
 	word  string // before it, where its shape alone is not enough
 	value string
 	short bool // so short that it could stand anywhere: it is looked for with what stands around it
@@ -39,6 +40,6 @@ var canaryShapes = map[string]canaryShape{
 	"codice_fiscale":    {value: "VRDGLI92E47F205Y"},
 	"jwt":               {value: "eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYW5hcnkifQ.c3ludGhldGlj"},
 	"password_hash":     {value: "$2a$10$Vb7NqYk3mRw5TzXc1LpGdeH8sJf0AuKi2Eo4ByQx6MtDhCnWrSa9l"},
-	"coordinate":        {word: "gps", value: "31.204917,121.473852"},
+	"coordinate":        {under: neutral + "Geo", value: "31.204917,121.473852"},
 	"uscc":              {value: "91330106MA27W4K93M"},
 }
