@@ -111,7 +111,7 @@ func TestCanary(t *testing.T) {
 }
 
 // weaker are the shop's rules with one more rule: what a writer might get wrong.
-const weaker = shopRules + "  - {id: leak, to: anonymous, for: after_sales, keep: [health.diagnosis]}\n"
+const weaker = shopRules + "  - {id: leak, to: anonymous, for: after_sales, keep: [health]}\n"
 
 // breakRewriter has it judge by weaker rules than those in force.
 func breakRewriter(t *testing.T, document string) {
@@ -141,7 +141,7 @@ func TestCanaryFalls(t *testing.T) {
 		t.Error("no failed run is counted")
 	}
 	log := g.read("caddy.log")
-	if !strings.Contains(log, `"category":"health.diagnosis","selector":"diagnosis"`) || strings.Contains(log, neutral) {
+	if !strings.Contains(log, `"category":"health","selector":"diagnosis"`) || strings.Contains(log, neutral) {
 		t.Errorf("the log does not say what came through, or says it: %s", log)
 	}
 }
@@ -242,18 +242,13 @@ func TestCanaryOfPacks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			turn := 0
-			for _, role := range append([]string{""}, rolesOf(loaded)...) {
-				for _, purpose := range append([]string{""}, set.enforced.Purposes()...) {
-					for _, country := range []string{"CN", "DE"} {
-						turn++
-						c := &Caller{ID: "zq", Role: role, Purpose: purpose, Country: country}
-						if role == "" {
-							c.ID = ""
-						}
-						passesCanary(t, loaded, c, turn)
-					}
+			purposes := append([]string{""}, set.enforced.Purposes()...)
+			for turn, role := range append(make([]string, len(purposes)), rolesOf(loaded)...) {
+				c := &Caller{Role: role, Purpose: purposes[turn%len(purposes)], Country: []string{"CN", "DE"}[turn/2%2]}
+				if role != "" {
+					c.ID = "somebody"
 				}
+				passesCanary(t, loaded, c, turn)
 			}
 		})
 	}
