@@ -243,7 +243,9 @@ func TestCanaryOfPacks(t *testing.T) {
 				t.Fatal(err)
 			}
 			purposes := append([]string{""}, set.enforced.Purposes()...)
-			for turn, role := range append(make([]string, len(purposes)), rolesOf(loaded)...) {
+			roles := append(make([]string, len(purposes)), rolesOf(loaded)...)
+			for turn := 0; turn < len(roles); turn += 1 + len(roles)/10 {
+				role := roles[turn]
 				c := &Caller{Role: role, Purpose: purposes[turn%len(purposes)], Country: []string{"CN", "DE"}[turn/2%2]}
 				if role != "" {
 					c.ID = "somebody"

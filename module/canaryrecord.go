@@ -40,6 +40,7 @@ type canaryRecord struct {
 	turn    int
 	areas   [][]canaryStep // where names and shapes are planted: nothing declares those places
 	values  []*canaryValue
+	names   map[string]*rules.Name // that were looked up
 }
 
 // neutral is a name that means nothing.
@@ -49,7 +50,7 @@ const neutral = "zqv"
 const canaryNames = 64
 
 func newCanaryRecord(set *rules.Ruleset, o rules.Operation, tables []*rules.Table, headers []string, token string, turn int) *canaryRecord {
-	b := &canaryRecord{rules: set, scope: set.Scope(o.Method, o.Path), tables: tables, headers: headers, token: token, turn: turn}
+	b := &canaryRecord{rules: set, scope: set.Scope(o.Method, o.Path), tables: tables, headers: headers, token: token, turn: turn, names: map[string]*rules.Name{}}
 	b.addAreas()
 	everywhere := set.Fields("", "/")
 	fields := set.Fields(o.Method, o.Path)
@@ -111,8 +112,8 @@ func (b *canaryRecord) walk(steps []canaryStep) (way []*rules.Label, around *rul
 		if s.element {
 			place = b.scope.Element(place, 0)
 		} else {
-			name := b.scope.Name([]byte(s.name))
-			place, around = b.scope.Member(place, &name), &name
+			around = b.name(s.name)
+			place = b.scope.Member(place, around)
 		}
 		way = append(way, nil)
 		if spot := b.scope.Spot(place); place != 0 && spot != nil {
@@ -120,6 +121,14 @@ func (b *canaryRecord) walk(steps []canaryStep) (way []*rules.Label, around *rul
 		}
 	}
 	return way, around, signed
+}
+
+func (b *canaryRecord) name(name string) *rules.Name {
+	if b.names[name] == nil {
+		is := b.scope.Name([]byte(name))
+		b.names[name] = &is
+	}
+	return b.names[name]
 }
 
 // undeclared reports whether no rule document says anything of a place or of what is around it.
@@ -155,8 +164,7 @@ func (b *canaryRecord) addKey(f *rules.Field, key string, i int) {
 		area = slices.Concat(area, []canaryStep{{name: f.In[i%len(f.In)]}})
 	}
 	_, around, _ := b.walk(area)
-	name := b.scope.Name([]byte(key))
-	if label := b.scope.Key(&name, around); label != nil && label.Field != f || !b.undeclared(append(slices.Clip(area), canaryStep{name: key})) {
+	if label := b.scope.Key(b.name(key), around); label != nil && label.Field != f || !b.undeclared(append(slices.Clip(area), canaryStep{name: key})) {
 		return
 	}
 	marker, at := b.marker(), canaryStep{name: key}
