@@ -20,6 +20,8 @@ type metrics struct {
 	refusals       *prometheus.CounterVec
 	headers        *prometheus.CounterVec
 	bytes          *prometheus.CounterVec
+	bytesRead      prometheus.Counter
+	bytesWritten   prometheus.Counter
 	engine         prometheus.Histogram
 	wouldValues    *prometheus.CounterVec
 	wouldMessages  *prometheus.CounterVec
@@ -70,7 +72,7 @@ func newMetrics() *metrics {
 	plain := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
 	}
-	return &metrics{
+	m := &metrics{
 		values:   counter("values_total", "Values judged in messages that were sent, by what was done to them.", "category", "action", "role"),
 		messages: counter("messages_total", "Messages by outcome.", "outcome", "role"),
 		refusals: counter("refusals_total", "Messages refused or cut off, by the first reason.", "reason"),
@@ -115,6 +117,8 @@ func newMetrics() *metrics {
 		}, heldBytes),
 		readers: newWideReaders(),
 	}
+	m.bytesRead, m.bytesWritten = m.bytes.WithLabelValues("read"), m.bytes.WithLabelValues("written")
+	return m
 }
 
 func heldBytes() float64 {
