@@ -193,6 +193,9 @@ func (w *writer) open() error {
 	}
 	w.state = stateJudging
 	w.body = newRewriter(m.judged, m.h.limits(), w.sink)
+	if !m.canary {
+		m.h.metrics.streams.Inc()
+	}
 	w.candidate = m.newShadow()
 	if !m.canary {
 		w.sample = m.h.app.drift.Load().sample()
@@ -350,6 +353,9 @@ func (w *writer) release() {
 	w.candidate.release()
 	if w.body != nil {
 		w.body.Release()
+		if !w.m.canary {
+			w.m.h.metrics.streams.Dec()
+		}
 	}
 }
 
