@@ -85,6 +85,7 @@ func TestCardinality(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	hostile := &hostileCallers{t: t, issuer: i, url: g.url, client: &http.Client{Transport: transport}}
 
+	streams := counter(t, "caddy_minimize_streams")
 	before := seriesOf(t, gathered(t))
 	hostile.come(0, 5000)
 	half := seriesOf(t, gathered(t))
@@ -100,6 +101,7 @@ func TestCardinality(t *testing.T) {
 	if after == before {
 		t.Error("nothing was counted")
 	}
+	eventually(t, func() bool { return counter(t, "caddy_minimize_streams") == streams })
 	t.Logf("%d series, %d of them new", after, after-before)
 }
 
