@@ -55,6 +55,13 @@ type App struct {
 	// {"output": "file", "filename": "audit.jsonl"}. Default: no audit log.
 	AuditRaw json.RawMessage `json:"audit,omitempty" caddy:"namespace=caddy.logging.writers inline_key=output"`
 
+	// AuditRequired refuses with 503 what the audit log cannot tell of, such as while its disk is full, and cuts off what is
+	// under way by then. In report mode, which changes nothing, messages pass. Default: a line that cannot be written is counted and logged.
+	AuditRequired bool `json:"audit_required,omitempty"`
+
+	// Node is what this gateway is called in the audit log. Default: the host's name.
+	Node string `json:"node,omitempty"`
+
 	// HoldMemory is how many bytes of bodies all requests together hold back until they are judged. Under pressure each
 	// holds less. Default: 256 MiB.
 	HoldMemory int64 `json:"hold_memory,omitempty"`
@@ -75,7 +82,9 @@ type App struct {
 	drift    atomic.Pointer[drift]
 	loads    atomic.Int64 // how often a change was taken
 
-	uncovered int // routes that bypass minimize
+	uncovered int                 // routes that bypass minimize
+	titles    map[*Handler]string // where the handlers stand
+	canary    *canary
 
 	mu        sync.Mutex // guards what Provision, the watcher and tests change
 	loaded    *loaded
@@ -92,6 +101,7 @@ type App struct {
 type route struct {
 	documents []string // empty: all
 	report    bool
+	handler   *Handler // nil: it judges no answers
 	api       bool     // it serves consents and judges nothing
 	country   bool     // the route says where its callers are
 	roles     []string // constants of the configuration
@@ -114,6 +124,7 @@ type ruleset struct {
 	candidate *rules.Ruleset // all documents, the candidates too; nil: there are none
 	keys      *rules.KeyRing
 	places    map[string]bool // countries and zones that the enforced rules name
+	series    series
 }
 
 // CaddyModule returns the Caddy module information.
@@ -138,6 +149,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.metrics, err = provisionMetrics(ctx); err != nil {
 		return err
 	}
+	if err := a.resolvePaths(); err != nil {
+		return err
+	}
 	if a.audit, err = a.provisionAudit(ctx); err != nil {
 		return err
 	}
@@ -150,9 +164,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.provisionPeopleAbroad(); err != nil {
-		return err
-	}
-	if err := a.resolvePaths(); err != nil {
 		return err
 	}
 	if a.geo, err = openGeoIP(a.GeoIP); err != nil {
@@ -184,7 +195,7 @@ func (a *App) resolvePaths() error {
 		}
 		a.Rules[i] = resolved
 	}
-	for what, path := range map[string]*string{"the key directory": &a.Keys, "the database of countries": &a.GeoIP} {
+	for what, path := range map[string]*string{"the key directory": &a.Keys, "the database of countries": &a.GeoIP, "the node": &a.Node} {
 		resolved, err := repl.ReplaceOrErr(*path, true, true)
 		if err != nil {
 			return fmt.Errorf("resolving %s %q: %w", what, *path, err)
@@ -239,7 +250,7 @@ func (a *App) watch(keys *fileKeys) {
 	a.tokenKeys = append(a.tokenKeys, keys)
 }
 
-// Start opens the consent store and the audit log, walks the routes and watches the files.
+// Start opens the consent store and the audit log, walks the routes, and watches the files and, by a canary, the routes.
 func (a *App) Start() error {
 	if !slices.ContainsFunc(a.routes, func(u *route) bool { return !u.api }) {
 		a.logger.Warn("no route has a `minimize` directive: nothing is minimized")
@@ -256,6 +267,7 @@ func (a *App) Start() error {
 		return err
 	}
 	redirectStandardLog(a.logger)
+	a.canary = newCanary(a)
 	a.stop, a.done, a.kept = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go a.poll(pollEvery)
 	go a.keepPeopleAbroad()

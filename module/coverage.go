@@ -46,8 +46,9 @@ type hop struct {
 // link is a handler of a route.
 type link struct {
 	name    string
-	inner   [][]hop // routes that run inside of it, writing to what it writes to
-	invokes string  // the named route that runs in its place
+	inner   [][]hop  // routes that run inside of it, writing to what it writes to
+	invokes string   // the named route that runs in its place
+	judges  *Handler // it, where it is one of a configuration that runs
 }
 
 // site is a server: its routes, those for its errors, and those that `invoke` names.
@@ -74,21 +75,32 @@ func Bypasses(config []byte) ([]Bypass, error) {
 }
 
 func bypasses(sites []site) []Bypass {
-	var found []Bypass
-	for _, s := range sites {
-		w := coverageWalk{named: s.named}
-		w.walk("server "+s.name, s.routes, cover{})
-		// The error routes write past the handlers of the primary ones.
-		w.walk("server "+s.name+", handle_errors", s.errors, cover{})
-		found = append(found, w.found...)
-	}
-	return found
+	var w coverageWalk
+	w.sites(sites)
+	return w.found
+}
+
+// titlesOf says where the handlers stand that judge answers.
+func titlesOf(sites []site) map[*Handler]string {
+	w := coverageWalk{titles: make(map[*Handler]string)}
+	w.sites(sites)
+	return w.titles
 }
 
 type coverageWalk struct {
-	named map[string]hop
-	depth int
-	found []Bypass
+	named  map[string]hop
+	titles map[*Handler]string // nil: nobody asks
+	depth  int
+	found  []Bypass
+}
+
+func (w *coverageWalk) sites(sites []site) {
+	for _, s := range sites {
+		w.named = s.named
+		w.walk("server "+s.name, s.routes, cover{})
+		// The error routes write past the handlers of the primary ones.
+		w.walk("server "+s.name+", handle_errors", s.errors, cover{})
+	}
 }
 
 // walk follows routes in their order. A minimize before them covers what comes later; one inside a nested list covers that
@@ -118,6 +130,9 @@ func (w *coverageWalk) hop(where string, route hop, c cover) {
 	for _, l := range route.handlers {
 		if l.name == "minimize" {
 			c.always = true
+		}
+		if w.titles != nil && l.judges != nil && w.titles[l.judges] == "" {
+			w.titles[l.judges] = where
 		}
 		if !c.always && !slices.Contains(harmless, l.name) {
 			w.found = append(w.found, Bypass{Route: where, Handler: l.name, Partly: len(c.when) > 0})
@@ -160,6 +175,7 @@ func (a *App) checkCoverage() error {
 		return err
 	}
 	found := bypasses(sites)
+	a.titles = titlesOf(sites)
 	a.uncovered = len(found)
 	if !a.Strict {
 		for _, b := range found {

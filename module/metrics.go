@@ -20,6 +20,8 @@ type metrics struct {
 	refusals       *prometheus.CounterVec
 	headers        *prometheus.CounterVec
 	bytes          *prometheus.CounterVec
+	bytesRead      prometheus.Counter
+	bytesWritten   prometheus.Counter
 	engine         prometheus.Histogram
 	wouldValues    *prometheus.CounterVec
 	wouldMessages  *prometheus.CounterVec
@@ -36,7 +38,9 @@ type metrics struct {
 	geoBuilt       prometheus.Gauge
 	geoBroken      prometheus.Gauge
 	contradictions prometheus.Counter
+	auditEntries   prometheus.Counter
 	auditFailures  prometheus.Counter
+	auditRequired  prometheus.Gauge
 	panics         prometheus.Counter
 	driftSamples   *prometheus.CounterVec
 	drift          *prometheus.CounterVec
@@ -48,6 +52,7 @@ type metrics struct {
 	undeclared     *prometheus.CounterVec
 	streams        prometheus.Gauge
 	hold           prometheus.GaugeFunc
+	canaryRuns     *prometheus.CounterVec
 	readers        *wideReaders
 }
 
@@ -70,7 +75,7 @@ func newMetrics() *metrics {
 	plain := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
 	}
-	return &metrics{
+	m := &metrics{
 		values:   counter("values_total", "Values judged in messages that were sent, by what was done to them.", "category", "action", "role"),
 		messages: counter("messages_total", "Messages by outcome.", "outcome", "role"),
 		refusals: counter("refusals_total", "Messages refused or cut off, by the first reason.", "reason"),
@@ -97,6 +102,8 @@ func newMetrics() *metrics {
 		geoBuilt:       gauge("geoip_built_timestamp_seconds", "When the database of countries in force was made; 0 without one."),
 		geoBroken:      gauge("geoip_broken", "1 while the database of countries does not load and an older one is in force."),
 		contradictions: plain("geoip_contradictions_total", "Messages whose caller counts as abroad because its address is in another country than it claims."),
+		auditEntries:   plain("audit_entries_total", "Audit lines that were written."),
+		auditRequired:  gauge("audit_required", "1 if nothing is sent that the audit log cannot tell of."),
 		auditFailures:  plain("audit_failures_total", "Audit lines that could not be written."),
 		consentChanges: counter("consent_changes_total", "Changes of consents, profiles and cases that the API or a Sec-GPC header made, by event.", "event"),
 		gpcRecorded:    plain("gpc_recorded_total", "Objections recorded because of a Sec-GPC header."),
@@ -104,6 +111,7 @@ func newMetrics() *metrics {
 		driftSamples:   counter("drift_samples_total", "Answers compared with the OpenAPI document among the rules, at most one a second.", "document", "operation"),
 		drift:          counter("drift_total", "Compared answers with members that the OpenAPI document does not have.", "document", "operation"),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
+		canaryRuns:     counter("canary_runs_total", "Runs in which a canary asked all enforced routes, by the worst result of a route.", "result"),
 		disclosures:    counter("disclosures_total", "Values that were sent, by who received them and in which country.", "category", "recipient", "country"),
 		undeclared:     counter("undeclared_values_total", "Values that no rule declares and no detector knows, by what was done to them.", "action"),
 		streams:        gauge("streams", "Bodies that are being judged."),
@@ -115,6 +123,8 @@ func newMetrics() *metrics {
 		}, heldBytes),
 		readers: newWideReaders(),
 	}
+	m.bytesRead, m.bytesWritten = m.bytes.WithLabelValues("read"), m.bytes.WithLabelValues("written")
+	return m
 }
 
 func heldBytes() float64 {
@@ -127,8 +137,8 @@ func heldBytes() float64 {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
-		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditFailures, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
-		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, m.readers, storeState{}, peopleAbroadState{},
+		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditEntries, m.auditFailures, m.auditRequired, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
+		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, m.readers, storeState{}, peopleAbroadState{}, canaryState{}, m.canaryRuns,
 	}
 }
 
@@ -151,8 +161,15 @@ func (m *metrics) started(a *App) {
 	for action := rules.Keep; int(action) < rules.ActionCount; action++ {
 		m.undeclared.WithLabelValues(action.String())
 	}
+	m.auditRequired.Set(0)
+	if a.AuditRequired {
+		m.auditRequired.Set(1)
+	}
 	for reason := rules.Authority; int(reason) < rules.ReasonCount; reason++ {
 		m.refusals.WithLabelValues(reason.String())
+	}
+	for _, result := range canaryResults {
+		m.canaryRuns.WithLabelValues(result)
 	}
 	m.reloaded(a, nil)
 	m.tokenKeysBroken(a, 0)

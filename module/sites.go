@@ -163,6 +163,8 @@ func matchers(sets caddyhttp.MatcherSets) []map[string]json.RawMessage {
 func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 	l := link{name: caddy.GetModuleName(handler)}
 	switch h := handler.(type) {
+	case *Handler:
+		l.judges = h
 	case *caddyhttp.Subroute:
 		l.inner = append(l.inner, hops(h.Routes, unique))
 		if h.Errors != nil {
