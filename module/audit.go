@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/rules"
@@ -23,8 +22,7 @@ type audit struct {
 	required bool // what cannot be told of is not sent
 	metrics  *metrics
 	logger   *zap.Logger
-	core     zapcore.Core
-	chain    *auditlog.Chain
+	chain    *auditlog.Chain // nil: there is no writer
 }
 
 // auditWriters are the open writers by their keys: across a reload of the configuration old and new app share one file.
@@ -83,17 +81,12 @@ func (l *audit) open() error {
 	if err != nil {
 		return fmt.Errorf("opening the audit log %s: %w", l.opener, err)
 	}
-	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{
-		TimeKey:    "time",
-		EncodeTime: zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
-	})
 	l.chain = w.(auditWriter).Chain
-	l.core = zapcore.NewCore(encoder, zapcore.AddSync(l.chain), zapcore.InfoLevel)
 	return nil
 }
 
 func (l *audit) close() error {
-	if l == nil || l.core == nil {
+	if l == nil || l.chain == nil {
 		return nil
 	}
 	_, err := auditWriters.Delete(l.opener.WriterKey())
@@ -103,9 +96,11 @@ func (l *audit) close() error {
 // errUnaudited refuses what could not be told of where it has to be.
 var errUnaudited = &rules.Refusal{Reason: rules.Unavailable, Detail: "the audit log cannot be written at the moment, and nothing is sent without it"}
 
-// line writes an entry, and returns the refusal where it has to be there and is not.
-func (l *audit) line(fields []zap.Field) *rules.Refusal {
-	err := l.core.Write(zapcore.Entry{Time: time.Now().UTC()}, fields)
+// end writes an entry, and returns the refusal where it has to be there and is not.
+func (l *audit) end(line *auditLine) *rules.Refusal {
+	line.close()
+	_, err := l.chain.Write(line.b)
+	auditLines.Put(line)
 	if err == nil {
 		l.metrics.auditEntries.Inc()
 		return nil
@@ -133,7 +128,7 @@ type consentLine struct {
 // writeConsent tells about one. Purpose and recipient are the rules' own words or "other": a client may write anything there.
 // It returns why the change may not be made, or the look not be answered.
 func (l *audit) writeConsent(c *consentLine) *rules.Refusal {
-	if l.core == nil {
+	if l.chain == nil {
 		return nil
 	}
 	known := func(name string, known func(string) bool) string {
@@ -142,19 +137,19 @@ func (l *audit) writeConsent(c *consentLine) *rules.Refusal {
 		}
 		return "other"
 	}
-	return l.line([]zap.Field{
-		zap.String("decision", c.decision),
-		zap.String("direction", "consent"),
-		zap.String("event", c.event),
-		zap.String("subject", c.rules.token(auditlog.Subject, c.subject)),
-		zap.String("caller", c.rules.token(auditlog.Caller, c.caller)),
-		zap.String("role", c.role),
-		zap.String("purpose", known(c.purpose, c.rules.enforced.KnowsPurpose)),
-		zap.String("recipient", known(c.recipient, c.rules.enforced.KnowsRecipient)),
-		zap.String("level", c.level),
-		zap.String("given_by", c.givenBy),
-		zap.Bool("gpc", c.gpc),
-		zap.String("node", l.node),
-		zap.String("rules", c.rules.enforced.Hash()),
-	})
+	line := newAuditLine(time.Now())
+	line.text("decision", c.decision)
+	line.text("direction", "consent")
+	line.text("event", c.event)
+	line.text("subject", c.rules.token(auditlog.Subject, c.subject))
+	line.text("caller", c.rules.token(auditlog.Caller, c.caller))
+	line.text("role", c.role)
+	line.text("purpose", known(c.purpose, c.rules.enforced.KnowsPurpose))
+	line.text("recipient", known(c.recipient, c.rules.enforced.KnowsRecipient))
+	line.text("level", c.level)
+	line.text("given_by", c.givenBy)
+	line.truth("gpc", c.gpc)
+	line.text("node", l.node)
+	line.text("rules", c.rules.enforced.Hash())
+	return l.end(line)
 }

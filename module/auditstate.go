@@ -15,7 +15,7 @@ type auditState struct {
 }
 
 func (l *audit) state() auditState {
-	if l.core == nil {
+	if l.chain == nil {
 		return auditState{}
 	}
 	state := auditState{Place: l.opener.String(), Required: l.required, Head: l.chain.Head()}
