@@ -31,6 +31,7 @@ type Source struct {
 	logger *zap.Logger
 	cache  *cache
 	writes underway
+	own    own
 	clock  *clock
 	beat   atomic.Pointer[heartbeat] // the last good answer; nil: none yet
 
@@ -168,9 +169,10 @@ func (s *Source) ask(ctx context.Context, after int64) int64 {
 	// So it is too where the store was away: another one may stand in for it, which lost the last transactions and gives
 	// their Seqs again.
 	if err != nil {
+		s.own.forget()
 		s.cache.forget()
 	}
-	for _, c := range changes {
+	for _, c := range s.own.others(changes, seq) {
 		s.cache.invalidate(c.Key)
 	}
 	s.changes.Add(uint64(len(changes)))
@@ -208,6 +210,7 @@ func pause(ctx context.Context, d time.Duration) {
 // is forgotten, and what was being written of it is written. So it is after an error, because a transaction may have been
 // committed though its answer was lost. It reports whether the batch said anything new.
 func (s *Source) Apply(ctx context.Context, b Batch) (changed bool, err error) {
+	era := s.own.now()
 	changes, err := s.store.Apply(ctx, b)
 	var wrong *CheckError
 	if errors.As(err, &wrong) {
@@ -216,6 +219,10 @@ func (s *Source) Apply(ctx context.Context, b Batch) (changed bool, err error) {
 	for _, key := range b.keys() {
 		s.cache.invalidate(key)
 	}
+	for _, c := range changes {
+		s.cache.invalidate(c.Key)
+	}
+	s.own.made(era, changes)
 	s.writes.wait(time.Second)
 	if !errors.Is(err, ErrConflict) {
 		s.failed(ctx, err, false)

@@ -235,7 +235,7 @@ func (w *JSON) judgeOpen(h *hole) {
 // count counts what was decided for a hole's value, its hits and its name.
 func (w *JSON) count(h *hole) {
 	if h.by != nil && (!h.container() || h.taken()) {
-		w.tally(h.category, max(h.action, h.by.Action))
+		w.tally(h.record, h.category, max(h.action, h.by.Action))
 	}
 	if !h.covered && h.action <= rules.Mask && (h.inside == flat || h.kind == giant) {
 		for _, hit := range w.hits[h.hits:h.hitsEnd] {
@@ -243,19 +243,23 @@ func (w *JSON) count(h *hole) {
 			if action > rules.Pseudonymize {
 				action = rules.Mask // of a text it takes no more
 			}
-			w.tally(hit.Category, action)
+			w.tally(h.record, hit.Category, action)
 		}
 	}
 	if h.name != nil {
 		for _, c := range h.data {
-			w.tally(c, h.name.Action)
+			w.tally(h.record, c, h.name.Action)
 		}
 	}
 }
 
-func (w *JSON) tally(c rules.CategoryID, a rules.Action) {
+// tally counts one decision about a value of a record.
+func (w *JSON) tally(record int32, c rules.CategoryID, a rules.Action) {
 	if c == 0 {
 		return
+	}
+	if w.tellOf != nil && a < rules.Blank && w.scope.Rules().Categories()[c].Grade > rules.General {
+		w.records[record].shows = true
 	}
 	for len(w.report.Counts) <= int(c) {
 		w.report.Counts = append(w.report.Counts, [rules.ActionCount]uint32{})
