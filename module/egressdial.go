@@ -104,7 +104,9 @@ func (c *guardedConn) refuses(p *parcel) error {
 		return errChanged
 	}
 	if p.bare {
-		p.sum("")
+		if refusal := p.sum(""); refusal != nil {
+			return refusal
+		}
 	}
 	return nil
 }

@@ -166,7 +166,10 @@ func (b *outgoing) Read(q []byte) (n int, err error) {
 	case b.err != nil:
 		return 0, b.err
 	case b.done && len(b.out) == 0: // who has a request whole can count on its audit line
-		b.tell("")
+		if refusal := b.tell(""); refusal != nil {
+			b.err = refusal
+			return 0, b.err
+		}
 		return n, io.EOF
 	}
 	return n, nil
@@ -235,8 +238,10 @@ func (b *outgoing) byCandidate() *result {
 	return res
 }
 
-// tell records what became of the request, "": it was sent.
-func (b *outgoing) tell(outcome string) { b.p.tell(outcome, b.report(), b.byCandidate()) }
+// tell records what becomes of the request, "": it is sent.
+func (b *outgoing) tell(outcome string) *rules.Refusal {
+	return b.p.tell(outcome, b.report(), b.byCandidate())
+}
 
 var errClosed = errors.New("the request's body is closed")
 

@@ -179,6 +179,11 @@ func (w *writer) open() error {
 	switch kindOf(w.header, m.h.media) {
 	case kindOpaque:
 		w.state = statePassing
+		if w.m.h.app.audit.required { // nobody holds its end back
+			if refusal := w.record(outcomeOpaque); refusal != nil {
+				return w.refuse(refusal)
+			}
+		}
 		if w.sendAlone(w.length); w.state == stateRefused {
 			return errRefused
 		}
@@ -229,7 +234,9 @@ func (w *writer) sink(p []byte, last bool) error {
 		return refusal
 	}
 	if last { // who has an answer whole can count on its audit line
-		w.record(w.outcome())
+		if refusal := w.record(w.outcome()); refusal != nil {
+			return refusal
+		}
 	}
 	if w.sent && len(p) == 0 {
 		return nil
