@@ -69,6 +69,7 @@ type App struct {
 	events   *caddyevents.App
 	geo      *geoIP // nil: no database is configured
 	budget   *body.Budget
+	recent   *recent   // nil: there is no console
 	consents *consents // nil: no store is configured
 	current  atomic.Pointer[snapshot]
 	drift    atomic.Pointer[drift]
