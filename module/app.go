@@ -112,6 +112,7 @@ type ruleset struct {
 	enforced  *rules.Ruleset
 	candidate *rules.Ruleset // all documents, the candidates too; nil: there are none
 	keys      *rules.KeyRing
+	places    map[string]bool // countries and zones that the enforced rules name
 }
 
 // CaddyModule returns the Caddy module information.

@@ -129,6 +129,10 @@ func (l *loaded) compile(u *route) (*ruleset, error) {
 	if set.enforced, err = rules.Compile(enforced, rules.Options{Keys: l.keys}); err != nil {
 		return nil, err
 	}
+	set.places = make(map[string]bool)
+	for _, place := range set.enforced.Places() {
+		set.places[place] = true
+	}
 	if len(enforced) < len(docs) {
 		if set.candidate, err = rules.Compile(docs, rules.Options{Keys: l.keys}); err != nil {
 			return nil, err

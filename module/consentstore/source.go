@@ -27,10 +27,12 @@ type SourceOptions struct {
 // it counts from then on, by the monotonic clock, for as long as `stale`. Without one nobody can tell anything.
 type Source struct {
 	store  Store
+	made   time.Time
 	stale  time.Duration
 	logger *zap.Logger
 	cache  *cache
 	writes underway
+	own    own
 	clock  *clock
 	beat   atomic.Pointer[heartbeat] // the last good answer; nil: none yet
 
@@ -62,7 +64,7 @@ func NewSource(store Store, o SourceOptions) *Source {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	return &Source{store: store, stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
+	return &Source{store: store, made: o.now(), stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
 }
 
 // Start opens the store and begins to follow its changes. A store that is away is tried again in the background; any
@@ -123,6 +125,15 @@ func (s *Source) Fresh() bool {
 	return b != nil && time.Since(b.asked) < most && s.clock.wall().Sub(b.wall) < most
 }
 
+// Age is how long ago the store was asked what it last answered. Before its first answer it is that of the Source.
+func (s *Source) Age() time.Duration {
+	b := s.beat.Load()
+	if b == nil {
+		return s.clock.wall().Sub(s.made)
+	}
+	return max(time.Since(b.asked), s.clock.wall().Sub(b.wall))
+}
+
 // follow asks the store what changed until it is stopped.
 func (s *Source) follow(ctx context.Context, migrated bool, seq int64) {
 	defer close(s.done)
@@ -168,9 +179,10 @@ func (s *Source) ask(ctx context.Context, after int64) int64 {
 	// So it is too where the store was away: another one may stand in for it, which lost the last transactions and gives
 	// their Seqs again.
 	if err != nil {
+		s.own.forget()
 		s.cache.forget()
 	}
-	for _, c := range changes {
+	for _, c := range s.own.others(changes, seq) {
 		s.cache.invalidate(c.Key)
 	}
 	s.changes.Add(uint64(len(changes)))
@@ -208,6 +220,7 @@ func pause(ctx context.Context, d time.Duration) {
 // is forgotten, and what was being written of it is written. So it is after an error, because a transaction may have been
 // committed though its answer was lost. It reports whether the batch said anything new.
 func (s *Source) Apply(ctx context.Context, b Batch) (changed bool, err error) {
+	era := s.own.now()
 	changes, err := s.store.Apply(ctx, b)
 	var wrong *CheckError
 	if errors.As(err, &wrong) {
@@ -216,6 +229,10 @@ func (s *Source) Apply(ctx context.Context, b Batch) (changed bool, err error) {
 	for _, key := range b.keys() {
 		s.cache.invalidate(key)
 	}
+	for _, c := range changes {
+		s.cache.invalidate(c.Key)
+	}
+	s.own.made(era, changes)
 	s.writes.wait(time.Second)
 	if !errors.Is(err, ErrConflict) {
 		s.failed(ctx, err, false)

@@ -94,7 +94,7 @@ func tell(t testing.TB, s *Source, entries ...Entry) {
 	}
 }
 
-// settle waits until the source was told by the store, too, what it changed itself: that outdates what is cached once more.
+// settle waits until the store was asked once more.
 func settle(t testing.TB, s *Source) {
 	t.Helper()
 	now := time.Now()
@@ -297,6 +297,27 @@ func TestSourceOnce(t *testing.T) {
 	wg.Wait()
 	if n := f.finds.Load(); n != 1 {
 		t.Errorf("got %d queries, want 1", n)
+	}
+}
+
+// TestSourceEcho shows that what this node changed itself outdates nothing that was read since, and what others change does.
+func TestSourceEcho(t *testing.T) {
+	f := newFaulty(t)
+	s := started(t, f, SourceOptions{Stale: 10 * time.Second})
+	f.deaf.Store(true)
+	settle(t, s)
+	tell(t, s, gives("p", "ads"), gives("q", "ads"))
+	p, q := expect(t, s, "p", "g"), expect(t, s, "q", "g")
+	apply(t, f, say(says("q", "ads", Withdraw)))
+	f.deaf.Store(false)
+	until(t, "the store tells of the others' change", q.Outdated)
+	if p.Outdated() {
+		t.Error("its own change outdates what it read after it")
+	}
+	tell(t, s, says("p", "ads", Withdraw))
+	expect(t, s, "p", "gw")
+	if len(s.own.changes) > 1 {
+		t.Errorf("got %d changes in memory after their echo, want that they are forgotten", len(s.own.changes))
 	}
 }
 

@@ -234,7 +234,8 @@ func (w *JSON) judgeOpen(h *hole) {
 
 // count counts what was decided for a hole's value, its hits and its name.
 func (w *JSON) count(h *hole) {
-	if h.by != nil && (!h.container() || h.taken()) {
+	counts := h.category != 0 || h.hits == h.hitsEnd && h.inside == flat // or what was found in it counts
+	if h.by != nil && (!h.container() || h.taken()) && counts {
 		w.tally(h.category, max(h.action, h.by.Action))
 	}
 	if !h.covered && h.action <= rules.Mask && (h.inside == flat || h.kind == giant) {
@@ -253,10 +254,8 @@ func (w *JSON) count(h *hole) {
 	}
 }
 
+// tally counts in row 0 what nobody declared and no detector knows.
 func (w *JSON) tally(c rules.CategoryID, a rules.Action) {
-	if c == 0 {
-		return
-	}
 	for len(w.report.Counts) <= int(c) {
 		w.report.Counts = append(w.report.Counts, [rules.ActionCount]uint32{})
 	}
