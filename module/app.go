@@ -76,6 +76,7 @@ type App struct {
 	events   *caddyevents.App
 	geo      *geoIP // nil: no database is configured
 	budget   *body.Budget
+	recent   *recent   // nil: there is no console
 	consents *consents // nil: no store is configured
 	current  atomic.Pointer[snapshot]
 	drift    atomic.Pointer[drift]
@@ -118,6 +119,7 @@ type ruleset struct {
 	enforced  *rules.Ruleset
 	candidate *rules.Ruleset // all documents, the candidates too; nil: there are none
 	keys      *rules.KeyRing
+	places    map[string]bool // countries and zones that the enforced rules name
 }
 
 // CaddyModule returns the Caddy module information.

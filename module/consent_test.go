@@ -467,7 +467,7 @@ func TestConsentMetricNames(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(storeState{})
 	families, err := registry.Gather()
-	if err != nil || len(families) != 7 {
+	if err != nil || len(families) != 8 {
 		t.Fatalf("%d metrics, error %v", len(families), err)
 	}
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()

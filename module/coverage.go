@@ -15,7 +15,7 @@ import (
 // backend: nobody knows what handlers of other authors answer. forward_auth is what sites.go makes of some reverse_proxy.
 var harmless = []string{
 	"acme_server", "authentication", "copy_response", "copy_response_headers", "encode", "error", "forward_auth", "headers", "intercept", "invoke",
-	"log_append", "map", "metrics", "minimize", "minimize_consent", egressName, "push", "request_body", "rewrite", "static_response", "subroute", "tracing", "vars",
+	"log_append", "map", "metrics", "minimize", "minimize_consent", "minimize_console", egressName, "push", "request_body", "rewrite", "static_response", "subroute", "tracing", "vars",
 }
 
 // Bypass is a route that reaches a backend without `minimize` before it.
@@ -48,6 +48,7 @@ type link struct {
 	name    string
 	inner   [][]hop // routes that run inside of it, writing to what it writes to
 	invokes string  // the named route that runs in its place
+	mode    string  // of what judges, once it is provisioned
 }
 
 // site is a server: its routes, those for its errors, and those that `invoke` names.
@@ -74,22 +75,31 @@ func Bypasses(config []byte) ([]Bypass, error) {
 }
 
 func bypasses(sites []site) []Bypass {
-	var found []Bypass
+	found, _ := walked(sites)
+	return found
+}
+
+// walked returns what bypasses minimize, and where it stands.
+func walked(sites []site) (found []Bypass, stand []judgedAt) {
 	for _, s := range sites {
 		w := coverageWalk{named: s.named}
 		w.walk("server "+s.name, s.routes, cover{})
 		// The error routes write past the handlers of the primary ones.
 		w.walk("server "+s.name+", handle_errors", s.errors, cover{})
-		found = append(found, w.found...)
+		found, stand = append(found, w.found...), append(stand, w.stand...)
 	}
-	return found
+	return found, stand
 }
 
 type coverageWalk struct {
 	named map[string]hop
 	depth int
 	found []Bypass
+	stand []judgedAt
 }
+
+// judgedAt is a place where messages are judged.
+type judgedAt struct{ where, handler, mode string }
 
 // walk follows routes in their order. A minimize before them covers what comes later; one inside a nested list covers that
 // list only, which is less than Caddy does, so that a doubt is a finding.
@@ -118,6 +128,9 @@ func (w *coverageWalk) hop(where string, route hop, c cover) {
 	for _, l := range route.handlers {
 		if l.name == "minimize" {
 			c.always = true
+		}
+		if l.mode != "" {
+			w.stand = append(w.stand, judgedAt{where, l.name, l.mode})
 		}
 		if !c.always && !slices.Contains(harmless, l.name) {
 			w.found = append(w.found, Bypass{Route: where, Handler: l.name, Partly: len(c.when) > 0})

@@ -52,7 +52,7 @@ func TestCoverage(t *testing.T) {
 			if got, want := fmt.Sprint(bypasses(sites)), fmt.Sprint(found); got != want {
 				t.Errorf("of the running configuration: got %s, want %s", got, want)
 			}
-			if got := counter(t, "caddy_minimize_uncovered_routes"); got != float64(len(found)) {
+			if got := counter(t, "caddy_minimize_routes", "uncovered"); got != float64(len(found)) {
 				t.Errorf("the metric counts %v, want %d", got, len(found))
 			}
 			if log := g.read("caddy.log"); strings.Count(log, "a route bypasses minimize") != len(found) {

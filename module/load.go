@@ -82,13 +82,14 @@ func (f *files) readKeys(dir string, sum io.Writer) error {
 
 // loaded is the documents and keys of one moment, each good in itself.
 type loaded struct {
+	files     []rulefile.File
 	documents []*rules.Document
 	keys      *rules.KeyRing
 }
 
 // load parses the documents and reports what is wrong in all of them at once.
 func load(f *files) (l *loaded, err error) {
-	l = new(loaded)
+	l = &loaded{files: f.rules}
 	if l.documents, err = rulefile.Load(f.rules); err != nil {
 		return nil, err
 	}
@@ -127,6 +128,10 @@ func (l *loaded) compile(u *route) (*ruleset, error) {
 	set := &ruleset{keys: l.keys}
 	if set.enforced, err = rules.Compile(enforced, rules.Options{Keys: l.keys}); err != nil {
 		return nil, err
+	}
+	set.places = make(map[string]bool)
+	for _, place := range set.enforced.Places() {
+		set.places[place] = true
 	}
 	if len(enforced) < len(docs) {
 		if set.candidate, err = rules.Compile(docs, rules.Options{Keys: l.keys}); err != nil {

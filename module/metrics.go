@@ -45,8 +45,10 @@ type metrics struct {
 	consentChanges *prometheus.CounterVec
 	gpcRecorded    prometheus.Counter
 	gpcFailures    prometheus.Counter
-	reportRoutes   prometheus.Gauge
-	uncoveredRoute prometheus.Gauge
+	routes         *prometheus.GaugeVec
+	disclosures    *prometheus.CounterVec
+	undeclared     *prometheus.CounterVec
+	streams        prometheus.Gauge
 	hold           prometheus.GaugeFunc
 }
 
@@ -62,6 +64,9 @@ func newMetrics() *metrics {
 	}
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
+	}
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}, labels)
 	}
 	plain := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
@@ -102,12 +107,11 @@ func newMetrics() *metrics {
 		driftSamples:   counter("drift_samples_total", "Answers compared with the OpenAPI document among the rules, at most one a second.", "document", "operation"),
 		drift:          counter("drift_total", "Compared answers with members that the OpenAPI document does not have.", "document", "operation"),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
-		reportRoutes:   gauge("report_routes", "Routes in report mode: nothing is minimized there."),
-		uncoveredRoute: gauge("uncovered_routes", "Routes that reach a backend without minimize."),
-		rulesInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "caddy", Subsystem: "minimize", Name: "rules_info",
-			Help: "The hash of the rules in force, by the choice of documents.",
-		}, []string{"documents", "hash"}),
+		disclosures:    counter("disclosures_total", "Values that were sent, by who received them and in which country.", "category", "recipient", "country"),
+		undeclared:     counter("undeclared_values_total", "Values that no rule declares and no detector knows, by what was done to them.", "action"),
+		streams:        gauge("streams", "Bodies that are being judged."),
+		routes:         gauges("routes", "Routes that are enforced, those in report mode, where nothing is minimized, and uncovered ones, which reach a backend without minimize.", "state"),
+		rulesInfo:      gauges("rules_info", "The hash of the rules in force, by the choice of documents.", "documents", "hash"),
 		hold: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes",
 			Help: "Bytes of bodies that are held until they are judged.",
@@ -125,7 +129,7 @@ func heldBytes() float64 {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
-		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditEntries, m.auditFailures, m.auditRequired, m.panics, m.reportRoutes, m.uncoveredRoute, m.hold,
+		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditEntries, m.auditFailures, m.auditRequired, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
 		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
 	}
 }
@@ -145,14 +149,10 @@ func provisionMetrics(ctx caddy.Context) (*metrics, error) {
 // started shows the state of the app that now runs. Some series start at 0, so that the first increase is seen.
 func (m *metrics) started(a *App) {
 	running.Store(a)
-	reports := 0
-	for _, u := range a.routes {
-		if u.report {
-			reports++
-		}
+	m.showRoutes(a)
+	for action := rules.Keep; int(action) < rules.ActionCount; action++ {
+		m.undeclared.WithLabelValues(action.String())
 	}
-	m.reportRoutes.Set(float64(reports))
-	m.uncoveredRoute.Set(float64(a.uncovered))
 	m.auditRequired.Set(0)
 	if a.AuditRequired {
 		m.auditRequired.Set(1)
@@ -163,6 +163,22 @@ func (m *metrics) started(a *App) {
 	m.reloaded(a, nil)
 	m.tokenKeysBroken(a, 0)
 	m.showGeoIP(a)
+}
+
+// showRoutes counts the routes, but for those that serve consents and judge nothing.
+func (m *metrics) showRoutes(a *App) {
+	enforced, report := 0, 0
+	for _, u := range a.routes {
+		switch {
+		case u.report:
+			report++
+		case !u.api:
+			enforced++
+		}
+	}
+	for state, n := range map[string]int{"enforced": enforced, "report": report, "uncovered": a.uncovered} {
+		m.routes.WithLabelValues(state).Set(float64(n))
+	}
 }
 
 // reloaded shows the rules in force, and whether newer ones did not load. An app that does not run shows nothing.
@@ -208,74 +224,4 @@ func (m *metrics) showGeoIP(a *App) {
 	}
 	m.geoBuilt.Set(built)
 	m.geoBroken.Set(broken)
-}
-
-func (m *metrics) record(msg *message, res *result) {
-	role := msg.role()
-	m.messages.WithLabelValues(res.outcome, role).Inc()
-	if res.refusal != nil {
-		m.refusals.WithLabelValues(res.refusal.Reason.String()).Inc()
-	}
-	if msg.disclosure.Position == rules.Egress {
-		recordEgress(m.egress, m.egressRefusals, nil, msg, res)
-	}
-	if res.report == nil {
-		return
-	}
-	m.bytes.WithLabelValues("read").Add(float64(res.report.Read))
-	m.bytes.WithLabelValues("written").Add(float64(res.report.Written))
-	if res.outcome != outcomeRefused {
-		countValues(msg.rules.enforced, res.report, func(category, action string, n uint32) {
-			m.values.WithLabelValues(category, action, role).Add(float64(n))
-		})
-	}
-}
-
-// wouldRecord counts what report mode or candidate rules would have done.
-func (m *metrics) wouldRecord(msg *message, because string, res *result) {
-	if res == nil {
-		return
-	}
-	role := msg.role()
-	m.wouldMessages.WithLabelValues(because, res.outcome, role).Inc()
-	if msg.disclosure.Position == rules.Egress {
-		recordEgress(m.wouldEgress, m.wouldStay, []string{because}, msg, res)
-	}
-	if res.refusal != nil {
-		m.wouldRefusals.WithLabelValues(because, res.refusal.Reason.String()).Inc()
-		return
-	}
-	if res.report != nil {
-		set := msg.rules.enforced
-		if because == "candidate" {
-			set = msg.rules.candidate
-		}
-		countValues(set, res.report, func(category, action string, n uint32) {
-			m.wouldValues.WithLabelValues(because, category, action, role).Add(float64(n))
-		})
-	}
-}
-
-// recordEgress counts a request to a recipient. Its name is one that the configuration says, its country the register's.
-func recordEgress(outcomes, refusals *prometheus.CounterVec, labels []string, msg *message, res *result) {
-	labels = append(labels, msg.disclosure.Recipient, msg.recipientCountry())
-	outcomes.WithLabelValues(append(labels, res.outcome)...).Inc()
-	if res.refusal != nil {
-		refusals.WithLabelValues(append(labels, res.refusal.Reason.String())...).Inc()
-	}
-}
-
-// countValues calls f for every category and action that a report counts.
-func countValues(set *rules.Ruleset, report *rules.Report, f func(category, action string, n uint32)) {
-	categories := set.Categories()
-	for id := range report.Counts {
-		if report.Counts[id] == ([rules.ActionCount]uint32{}) {
-			continue
-		}
-		for action, n := range report.Counts[id] {
-			if n > 0 {
-				f(string(categories[id].Name), rules.Action(action).String(), n)
-			}
-		}
-	}
 }

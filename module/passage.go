@@ -60,6 +60,7 @@ func (p *passage) judgeBody(out *http.Request) *rules.Refusal {
 		return refusal
 	}
 	if err := b.open(); err != nil {
+		b.Close()
 		return refusalOf(err)
 	}
 	p.body = b

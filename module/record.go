@@ -124,6 +124,7 @@ func (m *message) recordResult(res, candidate *result) *rules.Refusal {
 	}
 	m.h.metrics.record(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
+	m.h.app.recent.add(m, res, false)
 	if res.refusal != nil && m.h.app.events != nil {
 		m.emit(res)
 	}
@@ -156,9 +157,10 @@ func (m *message) recipientCountry() string {
 func (m *message) recordReport(t *tee) { m.recordWould(t.result(), t.shadows.candidate.result()) }
 
 func (m *message) recordWould(res, candidate *result) {
-	m.h.metrics.wouldRecord(m, "report", res)
+	m.h.metrics.reportRecord(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)
+	m.h.app.recent.add(m, res, true)
 }
 
 func (t *tee) result() *result {

@@ -28,9 +28,10 @@ func TestMetricNames(t *testing.T) {
 		registry.MustRegister(c)
 	}
 	m.rulesInfo.WithLabelValues("documents", "hash")
+	m.routes.WithLabelValues("enforced")
 	for vec, labels := range map[*prometheus.CounterVec]int{
 		m.values: 3, m.messages: 2, m.refusals: 1, m.headers: 1, m.bytes: 1, m.wouldValues: 4, m.wouldMessages: 3, m.wouldRefusals: 2,
-		m.consentChanges: 1, m.egress: 3, m.egressRefusals: 3, m.wouldEgress: 4, m.wouldStay: 4, m.drift: 2, m.driftSamples: 2,
+		m.consentChanges: 1, m.egress: 3, m.egressRefusals: 3, m.wouldEgress: 4, m.wouldStay: 4, m.drift: 2, m.driftSamples: 2, m.disclosures: 3, m.undeclared: 1,
 	} {
 		vec.WithLabelValues(slices.Repeat([]string{"x"}, labels)...) // without a series there is nothing to lint
 	}

@@ -221,10 +221,10 @@ func TestRejectedConfiguration(t *testing.T) {
 		if running.Load() != app {
 			t.Error("a configuration that was rejected counts as running")
 		}
-		if n := counter(t, "caddy_minimize_uncovered_routes"); n != 1 {
+		if n := counter(t, "caddy_minimize_routes", "uncovered"); n != 1 {
 			t.Errorf("%v routes are uncovered, want 1", n)
 		}
-		if n := counter(t, "caddy_minimize_report_routes"); n != 0 {
+		if n := counter(t, "caddy_minimize_routes", "report"); n != 0 {
 			t.Errorf("%v routes are in report mode, want none", n)
 		}
 		if n := counter(t, "caddy_minimize_rules_info", app.rules(app.routes[0]).enforced.Hash()); n != 1 {

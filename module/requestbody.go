@@ -45,6 +45,7 @@ func (b *outgoing) open() (err error) {
 	if b.body, err = b.kind.rewriter(p.judged, p.h.limits(), b.sink); err != nil {
 		return err
 	}
+	p.h.metrics.streams.Inc()
 	if p.rules.candidate != nil {
 		b.candidate = p.message.shadowOf(p.judgeBeside(), b.kind)
 	}
@@ -263,6 +264,7 @@ func (b *outgoing) giveBack() {
 	if b.body == nil {
 		return
 	}
+	b.p.h.metrics.streams.Dec()
 	b.p.h.metrics.engine.Observe(b.spent.Seconds())
 	addReport(&b.counts, b.body.Report())
 	b.beside = b.byCandidate()

@@ -29,6 +29,7 @@ type shadows struct {
 
 // open begins with a body of this Content-Encoding.
 func (s *shadows) open(encodings []string) {
+	s.enforced.m.h.metrics.streams.Inc()
 	s.read(func() (err error) {
 		s.decode, err = newDecoder(encodings, func(p []byte) error {
 			s.enforced.write(p)
@@ -71,6 +72,9 @@ func (s *shadows) close() {
 func (s *shadows) release() {
 	if s.decode != nil {
 		s.decode.stop()
+	}
+	if s.enforced != nil {
+		s.enforced.m.h.metrics.streams.Dec()
 	}
 	s.enforced.release()
 	s.candidate.release()

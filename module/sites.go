@@ -163,6 +163,8 @@ func matchers(sets caddyhttp.MatcherSets) []map[string]json.RawMessage {
 func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 	l := link{name: caddy.GetModuleName(handler)}
 	switch h := handler.(type) {
+	case *Handler:
+		l.mode = h.Mode
 	case *caddyhttp.Subroute:
 		l.inner = append(l.inner, hops(h.Routes, unique))
 		if h.Errors != nil {
@@ -184,8 +186,8 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 			statuses = append(statuses, codes)
 			l.inner = append(l.inner, hops(response.Routes, unique))
 		}
-		if _, judged := h.Transport.(*Egress); judged {
-			l.name = egressName
+		if egress, judged := h.Transport.(*Egress); judged {
+			l.name, l.mode = egressName, egress.h.Mode
 		}
 		if h.Rewrite != nil && forwardsAuth(h.Rewrite.Method, statuses) && l.name != egressName {
 			l.name = "forward_auth"

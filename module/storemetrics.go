@@ -14,6 +14,7 @@ func storeDesc(name, help string) *prometheus.Desc {
 
 var (
 	storeFresh    = storeDesc("consent_fresh", "1 while the consent store confirms what is cached, 0 while no consent counts because it is away.")
+	storeAge      = storeDesc("consent_age_seconds", "How long ago the consent store confirmed what is cached.")
 	storeCached   = storeDesc("consent_cached_subjects", "Data subjects in memory.")
 	storeHits     = storeDesc("consent_hits_total", "Data subjects that were looked up in memory.")
 	storeMisses   = storeDesc("consent_misses_total", "Data subjects that had to be read from the consent store.")
@@ -24,7 +25,7 @@ var (
 
 // Describe names what Collect shows.
 func (storeState) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{storeFresh, storeCached, storeHits, storeMisses, storeQueries, storeChanges, storeFailures} {
+	for _, d := range []*prometheus.Desc{storeFresh, storeAge, storeCached, storeHits, storeMisses, storeQueries, storeChanges, storeFailures} {
 		to <- d
 	}
 }
@@ -41,6 +42,7 @@ func (storeState) Collect(to chan<- prometheus.Metric) {
 	}
 	stats := app.consents.Stats()
 	to <- prometheus.MustNewConstMetric(storeFresh, prometheus.GaugeValue, fresh)
+	to <- prometheus.MustNewConstMetric(storeAge, prometheus.GaugeValue, app.consents.Age().Seconds())
 	to <- prometheus.MustNewConstMetric(storeCached, prometheus.GaugeValue, float64(stats.Cached))
 	for desc, n := range map[*prometheus.Desc]uint64{
 		storeHits: stats.Hits, storeMisses: stats.Misses, storeQueries: stats.Queries, storeChanges: stats.Changes, storeFailures: stats.Failures,

@@ -193,6 +193,7 @@ func (w *writer) open() error {
 	}
 	w.state = stateJudging
 	w.body = body.NewJSON(m.judged, m.h.limits(), w.sink)
+	m.h.metrics.streams.Inc()
 	w.candidate = m.newShadow()
 	w.sample = m.h.app.drift.Load().sample()
 	var err error
@@ -350,6 +351,7 @@ func (w *writer) release() {
 	w.candidate.release()
 	if w.body != nil {
 		w.body.Release()
+		w.m.h.metrics.streams.Dec()
 	}
 }
 

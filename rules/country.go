@@ -43,6 +43,25 @@ func (r *Ruleset) countriesOf(name string) []string {
 	return r.membersOf(name)
 }
 
+// Places are the countries and zones that the documents name, with the countries of these zones.
+func (r *Ruleset) Places() []string {
+	var places []string
+	add := func(name string) {
+		if name != "" {
+			places = append(append(places, name), r.countriesOf(name)...)
+		}
+	}
+	add(r.home)
+	for _, entry := range r.register {
+		add(entry.Country)
+	}
+	for zone := range r.zones {
+		add(zone)
+	}
+	slices.Sort(places)
+	return slices.Compact(places)
+}
+
 // Within reports whether a country or zone lies in another one. What is unknown does not.
 func (r *Ruleset) Within(place, name string) bool {
 	if place == name {

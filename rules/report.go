@@ -4,7 +4,7 @@ import "strings"
 
 // Report is the answers for one body, counted. It never holds a value.
 type Report struct {
-	Counts  [][ActionCount]uint32 // values by CategoryID and Action
+	Counts  [][ActionCount]uint32 // values by CategoryID and Action; row 0 is what nobody declared
 	Dropped int                   // records blocked out of lists
 	Read    int64                 // bytes in
 	Written int64                 // bytes out

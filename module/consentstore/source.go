@@ -27,6 +27,7 @@ type SourceOptions struct {
 // it counts from then on, by the monotonic clock, for as long as `stale`. Without one nobody can tell anything.
 type Source struct {
 	store  Store
+	made   time.Time
 	stale  time.Duration
 	logger *zap.Logger
 	cache  *cache
@@ -63,7 +64,7 @@ func NewSource(store Store, o SourceOptions) *Source {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	return &Source{store: store, stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
+	return &Source{store: store, made: o.now(), stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
 }
 
 // Start opens the store and begins to follow its changes. A store that is away is tried again in the background; any
@@ -122,6 +123,15 @@ func (s *Source) Now() time.Time { return s.clock.time() }
 func (s *Source) Fresh() bool {
 	b, most := s.beat.Load(), s.stale-s.stale/10
 	return b != nil && time.Since(b.asked) < most && s.clock.wall().Sub(b.wall) < most
+}
+
+// Age is how long ago the store was asked what it last answered. Before its first answer it is that of the Source.
+func (s *Source) Age() time.Duration {
+	b := s.beat.Load()
+	if b == nil {
+		return s.clock.wall().Sub(s.made)
+	}
+	return max(time.Since(b.asked), s.clock.wall().Sub(b.wall))
 }
 
 // follow asks the store what changed until it is stopped.

@@ -112,6 +112,9 @@ func (h *Head) run(around, value string, scan func(w *JSON)) (out string, stays 
 	w.final, w.pos = true, len(w.held)
 	err = w.emit(len(w.holes), len(w.held), true)
 	w.closed = true
+	if len(w.report.Counts) > 0 {
+		w.report.Counts[0] = [rules.ActionCount]uint32{} // a header that nobody declares is no unknown field
+	}
 	h.add(&w.report)
 	if err != nil {
 		return "", false, err

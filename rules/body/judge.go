@@ -234,7 +234,8 @@ func (w *JSON) judgeOpen(h *hole) {
 
 // count counts what was decided for a hole's value, its hits and its name.
 func (w *JSON) count(h *hole) {
-	if h.by != nil && (!h.container() || h.taken()) {
+	counts := h.category != 0 || h.hits == h.hitsEnd && h.inside == flat // or what was found in it counts
+	if h.by != nil && (!h.container() || h.taken()) && counts {
 		w.tally(h.record, h.category, max(h.action, h.by.Action))
 	}
 	if !h.covered && h.action <= rules.Mask && (h.inside == flat || h.kind == giant) {
@@ -253,11 +254,8 @@ func (w *JSON) count(h *hole) {
 	}
 }
 
-// tally counts one decision about a value of a record.
+// tally counts one decision about a value of a record: in row 0 what nobody declared and no detector knows.
 func (w *JSON) tally(record int32, c rules.CategoryID, a rules.Action) {
-	if c == 0 {
-		return
-	}
 	if w.tellOf != nil && a < rules.Blank && w.scope.Rules().Categories()[c].Grade > rules.General {
 		w.records[record].shows = true
 	}

@@ -110,7 +110,7 @@ func TestOneOwner(t *testing.T) {
 func TestReport(t *testing.T) {
 	set := rulesOf(t, phones, someNames)
 	j := judgeFor(set.Scope("GET", "/"), "reader")
-	_, report, err := rewrite(j, Limits{}, `{"imei":{"a":1,"b":[2]},"imei":1,"phone":"1","phone":["2","3"],"orderNo":{"phone":"4"},"a":"13800138000, 13900139000","b":5}`, 7)
+	_, report, err := rewrite(j, Limits{}, `{"imei":{"a":1,"b":[2]},"imei":1,"phone":"1","phone":["2","3"],"orderNo":{"phone":"4"},"a":"13800138000, 13900139000","b":5,"c":{"d":"","e":[true,"{\"f\":6}"]}}`, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestReport(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]uint32{"device.imei blank": 2, "contact.phone mask": 5, "order.number strip": 1}
+	want := map[string]uint32{"device.imei blank": 2, "contact.phone mask": 5, "order.number strip": 1, " keep": 4}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("counted %v, want %v", got, want)
 	}

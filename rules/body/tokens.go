@@ -153,6 +153,8 @@ func (w *JSON) begins(fr *frame, i int) (int, error) {
 	w.mid, w.midEsc = 0, false
 	if !fr.calm || !w.field.calm || w.holdsNames(k, i, end) {
 		w.leaf(fr, w.field, i, end, k)
+	} else if w.skip == 0 {
+		w.tally(0, 0, rules.Keep)
 	}
 	w.state = wantNext
 	if fr.close == 0 {
@@ -215,6 +217,8 @@ func (w *JSON) members(fr *frame, i int) int {
 				fr.comma, fr.first = i, false
 			}
 			w.leaf(fr, f, j, end, k)
+		} else if w.skip == 0 {
+			w.tally(0, 0, rules.Keep)
 		}
 		w.state = wantNext
 		i = end
