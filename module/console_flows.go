@@ -2,7 +2,6 @@ package minimize
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,22 +11,16 @@ import (
 
 func (v *visit) flows() (any, error) {
 	m := v.h.app.metrics
-	group := v.query("group")
-	view := console.Flows{Group: group, Groups: []console.Option{{Text: "all, by group"}}}
-	name := func(category string) (string, bool) {
-		switch {
-		case group == "":
-			return groupOf(category), true
-		case groupOf(category) == group:
-			return category, true
-		}
-		return "", false
-	}
-	sums := make(map[console.Flow]int64)
+	sent := seriesOf(m.disclosures)
 	groups := make(map[string]bool)
-	for _, s := range seriesOf(m.disclosures) {
+	for _, s := range sent {
 		groups[groupOf(s.labels["category"])] = true
-		if from, counts := name(s.labels["category"]); counts && s.value > 0 {
+	}
+	view := console.Flows{Group: v.query("group")}
+	view.Groups = chooseGroup(groups, "all, by group", &view.Group)
+	sums := make(map[console.Flow]int64)
+	for _, s := range sent {
+		if from := nameIn(view.Group, s.labels["category"]); from != "" && s.value > 0 {
 			country := s.labels["country"]
 			sums[console.Flow{From: from, To: s.labels["recipient"], Country: country, Where: v.h.app.where(country)}] += int64(s.value)
 		}
@@ -38,13 +31,21 @@ func (v *visit) flows() (any, error) {
 		view.Flows = append(view.Flows, flow)
 	}
 	slices.SortFunc(view.Flows, console.CompareFlows)
-	for _, g := range slices.Sorted(maps.Keys(groups)) {
-		view.Groups = append(view.Groups, console.Option{Value: g, Text: g, Chosen: g == group})
-	}
 	view.Drawing = console.Draw(view.Flows)
 	view.Refused = refusedFlows(m)
-	view.Withheld = withheld(m.values, name)
+	view.Treated = treated(m.values, view.Group)
 	return view, nil
+}
+
+// nameIn is what a category is counted as: its group or, where a group is chosen, itself. "": it is of another one.
+func nameIn(group, category string) string {
+	switch {
+	case group == "":
+		return groupOf(category)
+	case groupOf(category) == group:
+		return category
+	}
+	return ""
 }
 
 // where is a country seen from the rules' home. Rules of several homes have it nowhere abroad that is home to some.
@@ -86,21 +87,21 @@ func refusedFlows(m *metrics) (flows []console.RefusedFlow) {
 	return flows
 }
 
-// withheld is what was done to the values of each category that name counts.
-func withheld(values prometheus.Collector, name func(category string) (string, bool)) (rows []console.Withheld) {
+// treated is what was done to the values of each group, or of each category of the chosen one.
+func treated(values prometheus.Collector, group string) (rows []console.Treated) {
 	for _, s := range seriesOf(values) {
-		of, counts := name(s.labels["category"])
+		of := nameIn(group, s.labels["category"])
 		action := slices.Index(console.Actions(), s.labels["action"])
-		if !counts || action < 0 {
+		if of == "" || action < 0 {
 			continue
 		}
-		i := slices.IndexFunc(rows, func(w console.Withheld) bool { return w.Name == of })
+		i := slices.IndexFunc(rows, func(t console.Treated) bool { return t.Name == of })
 		if i < 0 {
 			i = len(rows)
-			rows = append(rows, console.Withheld{Name: of})
+			rows = append(rows, console.Treated{Name: of})
 		}
 		rows[i].Counts[action] += int64(s.value)
 	}
-	slices.SortFunc(rows, func(a, b console.Withheld) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(rows, func(a, b console.Treated) int { return cmp.Compare(a.Name, b.Name) })
 	return rows
 }

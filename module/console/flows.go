@@ -4,13 +4,13 @@ import "cmp"
 
 // Flows is the view of what went where.
 type Flows struct {
-	Group    string   // whose categories are shown each; "": groups
-	Groups   []Option // that something was counted of
-	Sent     int64    // values
-	Flows    []Flow   // the greatest first
-	Drawing  Drawing
-	Refused  []RefusedFlow
-	Withheld []Withheld
+	Group   string   // whose categories are shown each; "": groups
+	Groups  []Option // that something was counted of
+	Sent    int64    // values
+	Flows   []Flow   // the greatest first
+	Drawing Drawing
+	Refused []RefusedFlow
+	Treated []Treated
 }
 
 // Flow is how many values of a category, or a group of them, went to a recipient in a country.
@@ -26,8 +26,8 @@ type RefusedFlow struct {
 	Count               int64
 }
 
-// Withheld is what was done to the values of a category, or a group of them.
-type Withheld struct {
+// Treated is what was done to the values of a category, or a group of them.
+type Treated struct {
 	Name   string
 	Counts [6]int64 // by Actions
 }
