@@ -64,7 +64,7 @@ func (v *visit) matrix() (any, error) {
 	for _, name := range set.enforced.Purposes() {
 		view.Purposes = append(view.Purposes, console.Option{Value: name, Text: name, Chosen: name == form.purpose})
 	}
-	view.Groups = groupOptions(matrix, form.group)
+	view.Groups = groupOptions(matrix, &form)
 	for _, a := range matrix.Audiences {
 		view.Audiences = append(view.Audiences, console.Audience{Name: a.Name, About: aboutAudience(a)})
 	}
@@ -112,15 +112,23 @@ func groupOf(category string) string {
 	return group
 }
 
-func groupOptions(m *rules.Matrix, chosen string) []console.Option {
-	options := []console.Option{{Text: "all"}}
+// groupOptions are the groups of categories, and all of them where another one is asked for.
+func groupOptions(m *rules.Matrix, form *matrixForm) []console.Option {
+	groups := make(map[string]bool)
 	for _, row := range m.Rows {
-		group := groupOf(string(row.Category))
-		if !slices.ContainsFunc(options, func(o console.Option) bool { return o.Value == group }) {
-			options = append(options, console.Option{Value: group, Text: group, Chosen: group == chosen})
-		}
+		groups[groupOf(string(row.Category))] = true
 	}
-	slices.SortFunc(options, func(a, b console.Option) int { return cmp.Compare(a.Value, b.Value) })
+	return chooseGroup(groups, "all", &form.group)
+}
+
+func chooseGroup(groups map[string]bool, all string, chosen *string) []console.Option {
+	if !groups[*chosen] {
+		*chosen = ""
+	}
+	options := []console.Option{{Text: all, Chosen: *chosen == ""}}
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
+		options = append(options, console.Option{Value: group, Text: group, Chosen: group == *chosen})
+	}
 	return options
 }
 

@@ -62,7 +62,7 @@ func recentValues(set *rules.Ruleset, report *rules.Report) (values []recentValu
 	categories := set.Categories()
 	for id := range report.Counts {
 		for action, n := range report.Counts[id] {
-			if n > 0 {
+			if n > 0 && (id > 0 || rules.Action(action) != rules.Keep) { // row 0: nobody declared it
 				values = append(values, recentValue{categories[id].Name, rules.Action(action), n})
 			}
 		}
