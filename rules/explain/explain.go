@@ -55,6 +55,7 @@ type Item struct {
 	Values   []*Item         `json:"values,omitempty"`  // of the document that it holds
 	Dropped  bool            `json:"dropped,omitempty"` // a record starts here, and is left out of its list
 	Lacking  []Lacking       `json:"lacking,omitempty"`
+	Pos      rules.Pos       `json:"-"`                // of the rule
 	Silent   []string        `json:"silent,omitempty"` // rules for this caller and purpose that do not name the category
 }
 
@@ -265,7 +266,7 @@ func (t *teller) decide(item *Item, c rules.CategoryID, d *rules.Decision, actio
 	e := t.judge.Explain(c, facts)
 	for _, o := range e.Opinions {
 		if o.Rule.ID == d.Rule {
-			item.Written = o.Rule.Pos.String()
+			item.Written, item.Pos = o.Rule.Pos.String(), o.Rule.Pos
 		}
 		if !o.Limit && o.Action < d.Action && len(o.Lacks) > 0 && (o.Applies || d.Reason != rules.Permitted) {
 			item.Lacking = append(item.Lacking, lacking(&o))
