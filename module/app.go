@@ -71,6 +71,7 @@ type App struct {
 	budget   *body.Budget
 	recent   *recent   // nil: there is no console
 	consents *consents // nil: no store is configured
+	abroad   *peopleAbroad
 	current  atomic.Pointer[snapshot]
 	drift    atomic.Pointer[drift]
 	loads    atomic.Int64 // how often a change was taken
@@ -85,6 +86,7 @@ type App struct {
 
 	stop chan struct{}
 	done chan struct{}
+	kept chan struct{} // abroad is
 }
 
 // route is what a handler needs of the rules.
@@ -146,6 +148,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.events = events.(*caddyevents.App)
 	if a.consents, err = a.Consent.provision(a.logger); err != nil {
+		return err
+	}
+	if err := a.provisionPeopleAbroad(); err != nil {
 		return err
 	}
 	if err := a.resolvePaths(); err != nil {
@@ -252,8 +257,9 @@ func (a *App) Start() error {
 		return err
 	}
 	redirectStandardLog(a.logger)
-	a.stop, a.done = make(chan struct{}), make(chan struct{})
+	a.stop, a.done, a.kept = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go a.poll(pollEvery)
+	go a.keepPeopleAbroad()
 	return nil
 }
 
@@ -262,19 +268,25 @@ func (a *App) Stop() error {
 	if a.stop != nil {
 		close(a.stop)
 		<-a.done
+		<-a.kept
 		a.stop = nil
 	}
 	running.CompareAndSwap(a, nil)
 	return a.audit.close()
 }
 
-// Cleanup gives the consent store back, also where the app never started.
+// Cleanup gives back what apps share, also where the app never started.
 func (a *App) Cleanup() error {
-	if a.consents == nil {
-		return nil
+	var errs []error
+	if a.abroad != nil {
+		_, err := peopleAbroadPool.Delete(a.abroad.key)
+		errs = append(errs, err)
 	}
-	_, err := consentSources.Delete(a.consents.key)
-	return err
+	if a.consents != nil {
+		_, err := consentSources.Delete(a.consents.key)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // check reports what of a route's configuration the rules do not know.

@@ -131,6 +131,7 @@ func (p *parcel) renew() bool {
 		return false
 	}
 	p.people.forget()
+	p.reached.forget()
 	p.body, p.report, p.flows = nil, rules.Report{}, false
 	return true
 }

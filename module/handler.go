@@ -166,6 +166,7 @@ type message struct {
 	disclosure rules.Disclosure
 	judged     *rules.Judge // by judge, once the answer's header is known
 	people     *sending     // nil: no store is configured
+	reached    *reached     // whom it tells something of
 	id         string       // of the decision
 	method     string       // as the client sent it, like the path
 	path       string
@@ -189,7 +190,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // newMessage says who asks, for what, under the rules that are in force now.
 func (h *Handler) newMessage(r *http.Request) *message {
-	m := &message{h: h, rules: h.app.rules(h.route), id: uuid.NewString(), host: r.Host, started: time.Now()}
+	m := &message{h: h, rules: h.app.rules(h.route), id: uuid.NewString(), host: r.Host, started: time.Now(), reached: new(reached)}
 	m.method, m.path, m.clear = asSent(r)
 	m.scope = m.rules.enforced.Scope(m.method, m.path)
 	who := h.caller.identify(r)
@@ -201,6 +202,7 @@ func (h *Handler) newMessage(r *http.Request) *message {
 		Download: h.Download,
 		Issues:   h.issues,
 		Time:     m.started,
+		Reached:  m.reached.add,
 	}
 	if m.disclosure.Caller.ID != "" && countable(r) {
 		m.disclosure.Subject = h.subject.one(who)

@@ -25,6 +25,8 @@ func newArrival(answer *message, r *http.Request) *arrival {
 	d := &m.disclosure
 	d.Position, d.Download, d.Issues = rules.Inbound, false, nil
 	m.people, d.People = nil, nil
+	m.reached = new(reached)
+	d.Reached = m.reached.add
 	a := &arrival{passage: passage{message: &m, req: r}}
 	a.signed = len(r.Header["Signature"]) > 0 || len(r.Header["Signature-Input"]) > 0
 	if shared := m.h.app.consents; shared != nil {
@@ -41,7 +43,7 @@ func newArrival(answer *message, r *http.Request) *arrival {
 func (a *arrival) admit() *rules.Refusal {
 	head := a.trim(a.judged)
 	a.report = head.report
-	a.judgeBeside()
+	a.judgeHeadBeside()
 	if head.refusal != nil {
 		return head.refusal
 	}
@@ -152,7 +154,7 @@ func wouldArrive(answer *message, r *http.Request) *would {
 	default:
 		head := a.shadowHead(a.judged)
 		a.report, w.head.refusal = head.report, head.refusal
-		a.judgeBeside()
+		a.judgeHeadBeside()
 		if head.refusal == nil {
 			w.watch(r)
 		}

@@ -30,10 +30,10 @@ type trimmed struct {
 	changed  bool
 }
 
-// judgeBeside judges the head by the candidate rules, if there are some.
-func (a *arrival) judgeBeside() {
-	if candidate := a.rules.candidate; candidate != nil {
-		a.beside = a.shadowHead(candidate.Scope(a.method, a.path).Judge(&a.disclosure))
+// judgeHeadBeside judges the head by the candidate rules, if there are some.
+func (a *arrival) judgeHeadBeside() {
+	if a.rules.candidate != nil {
+		a.beside = a.shadowHead(a.judgeBeside())
 	}
 }
 

@@ -48,6 +48,7 @@ type metrics struct {
 	undeclared     *prometheus.CounterVec
 	streams        prometheus.Gauge
 	hold           prometheus.GaugeFunc
+	readers        *wideReaders
 }
 
 var (
@@ -112,6 +113,7 @@ func newMetrics() *metrics {
 			Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes",
 			Help: "Bytes of bodies that are held until they are judged.",
 		}, heldBytes),
+		readers: newWideReaders(),
 	}
 }
 
@@ -126,7 +128,7 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
 		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditFailures, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
-		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
+		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, m.readers, storeState{}, peopleAbroadState{},
 	}
 }
 

@@ -41,7 +41,14 @@ func (m *message) newShadow() *shadow {
 	if m.rules.candidate == nil {
 		return nil
 	}
-	return newShadow(m, m.rules.candidate.Scope(m.method, m.path).Judge(&m.disclosure))
+	return newShadow(m, m.judgeBeside())
+}
+
+// judgeBeside chooses the candidate rules, which reach nobody. There are some.
+func (m *message) judgeBeside() *rules.Judge {
+	beside := m.disclosure
+	beside.Reached = nil
+	return m.rules.candidate.Scope(m.method, m.path).Judge(&beside)
 }
 
 // outcome is what became of an answer that was sent to its end.

@@ -46,8 +46,8 @@ func (b *outgoing) open() (err error) {
 		return err
 	}
 	p.h.metrics.streams.Inc()
-	if candidate := p.rules.candidate; candidate != nil {
-		b.candidate = p.message.shadowOf(candidate.Scope(p.method, p.path).Judge(&p.disclosure), b.kind)
+	if p.rules.candidate != nil {
+		b.candidate = p.message.shadowOf(p.judgeBeside(), b.kind)
 	}
 	if p.kept == nil { // or it was decoded before it was kept
 		b.decode, err = newDecoder(p.req.Header["Content-Encoding"], b.judge)

@@ -31,8 +31,8 @@ func (w *would) watch(out *http.Request) {
 		return
 	}
 	w.shadows.enforced = p.message.shadowOf(p.judged, kind)
-	if candidate := p.rules.candidate; candidate != nil {
-		w.shadows.candidate = p.message.shadowOf(candidate.Scope(p.method, p.path).Judge(&p.disclosure), kind)
+	if p.rules.candidate != nil {
+		w.shadows.candidate = p.message.shadowOf(p.judgeBeside(), kind)
 	}
 	w.shadows.open(p.req.Header["Content-Encoding"])
 	w.source, out.Body = out.Body, w

@@ -25,6 +25,11 @@ type Disclosure struct {
 	Time      time.Time
 	Objected  []string // purposes that this very request objects to: its caller, or towards a recipient whose data it is
 	People    People   // nil: no store is configured
+
+	// Reached, where not nil, is told of every data subject of whom something above general stays in what is sent, right before
+	// it is: possibly more than once, and with what the store knew where it was asked. A record that is longer than the
+	// hold is nobody's.
+	Reached func(subject []byte, person *Person)
 }
 
 // Caller is who asks: only what authentication established.

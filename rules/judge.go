@@ -334,6 +334,9 @@ func (j *Judge) People() People {
 	return j.disclosure.People
 }
 
+// Reached is who is told of data subjects; nil: nobody.
+func (j *Judge) Reached() func(subject []byte, person *Person) { return j.disclosure.Reached }
+
 func ask(v Value, want []string) answer {
 	if v.State != Known {
 		return unknown

@@ -35,7 +35,8 @@ type Sink func(p []byte, last bool) error
 // forbids a writer to add.
 type JSON struct {
 	judge  *rules.Judge
-	people rules.People // nil: nobody is asked
+	people rules.People                               // nil: nobody is asked
+	tellOf func(subject []byte, person *rules.Person) // who is reached; nil: nobody wants to know
 	scope  *rules.Scope
 	sink   Sink
 	limits Limits
@@ -141,7 +142,7 @@ func (w *JSON) reset(j *rules.Judge, l Limits, sink Sink) {
 	}
 	w.judge, w.sink, w.limits = j, sink, l
 	w.run = run{stride: min(l.Hold, stepSize), signed: l.Signed}
-	w.people = j.People()
+	w.people, w.tellOf = j.People(), j.Reached()
 	w.detects, w.hasWords, w.mayBlock = j.Detecting(), w.scope.HasWords(), j.MayBlock()
 	w.nests = !j.KeepsAll()
 	w.calm = !w.detects && !w.hasWords && fixedKeep(j.Fixed(0))
@@ -225,6 +226,6 @@ func (w *JSON) forget() {
 		w.nested = pooled(w.nested)
 	}
 	w.crowd.forget()
-	w.judge, w.people, w.sink, w.limits, w.run = nil, nil, nil, Limits{}, run{}
+	w.judge, w.people, w.tellOf, w.sink, w.limits, w.run = nil, nil, nil, nil, Limits{}, run{}
 	w.boundary, w.own, w.passes = nil, nil, nil
 }

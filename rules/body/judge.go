@@ -236,7 +236,7 @@ func (w *JSON) judgeOpen(h *hole) {
 func (w *JSON) count(h *hole) {
 	counts := h.category != 0 || h.hits == h.hitsEnd && h.inside == flat // or what was found in it counts
 	if h.by != nil && (!h.container() || h.taken()) && counts {
-		w.tally(h.category, max(h.action, h.by.Action))
+		w.tally(h.record, h.category, max(h.action, h.by.Action))
 	}
 	if !h.covered && h.action <= rules.Mask && (h.inside == flat || h.kind == giant) {
 		for _, hit := range w.hits[h.hits:h.hitsEnd] {
@@ -244,18 +244,21 @@ func (w *JSON) count(h *hole) {
 			if action > rules.Pseudonymize {
 				action = rules.Mask // of a text it takes no more
 			}
-			w.tally(hit.Category, action)
+			w.tally(h.record, hit.Category, action)
 		}
 	}
 	if h.name != nil {
 		for _, c := range h.data {
-			w.tally(c, h.name.Action)
+			w.tally(h.record, c, h.name.Action)
 		}
 	}
 }
 
-// tally counts in row 0 what nobody declared and no detector knows.
-func (w *JSON) tally(c rules.CategoryID, a rules.Action) {
+// tally counts one decision about a value of a record; in row 0 what nobody declared and no detector knows.
+func (w *JSON) tally(record int32, c rules.CategoryID, a rules.Action) {
+	if c != 0 && w.tellOf != nil && a < rules.Blank && w.scope.Rules().Categories()[c].Grade > rules.General {
+		w.records[record].shows = true
+	}
 	for len(w.report.Counts) <= int(c) {
 		w.report.Counts = append(w.report.Counts, [rules.ActionCount]uint32{})
 	}

@@ -29,6 +29,7 @@ type modelRecord struct {
 	row    int
 	parent *modelRecord
 	values []rules.Value
+	passed map[int]bool // slots whose way was passed
 }
 
 type model struct {
@@ -70,19 +71,31 @@ func (m *model) spot(p rules.Place) *rules.Spot {
 	return &rules.Spot{}
 }
 
+// of is the innermost record of a row; nil: there is none.
+func (r *modelRecord) of(row int) *modelRecord {
+	for ; r != nil && r.row != row; r = r.parent {
+	}
+	return r
+}
+
 // gather finds every record and what is known of it.
 func (m *model) gather(n *tree, p rules.Place, r *modelRecord) {
 	spot := m.spot(p)
 	own := r
 	if spot.Record > 0 {
-		own = &modelRecord{row: spot.Record - 1, parent: r, values: make([]rules.Value, m.scope.SlotCount())}
+		own = &modelRecord{row: spot.Record - 1, parent: r, values: make([]rules.Value, m.scope.SlotCount()), passed: map[int]bool{}}
 		m.records[n] = own
 	}
-	for _, f := range spot.Facts {
-		at := own
-		for at != nil && at.row != f.Record {
-			at = at.parent
+	for _, f := range spot.Paths { // what stands twice on the way to an answer makes it none
+		if at := own.of(f.Record); at != nil {
+			if at.passed[f.Index] {
+				at.values[f.Index] = rules.Value{State: rules.Ambiguous}
+			}
+			at.passed[f.Index] = true
 		}
+	}
+	for _, f := range spot.Facts {
+		at := own.of(f.Record)
 		if at == nil {
 			continue
 		}

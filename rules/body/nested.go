@@ -122,7 +122,7 @@ func (w *JSON) judgeNested(h *hole) bool {
 		case err != nil:
 			h.inside, refusal = nestedNames, nil
 		default:
-			w.addReport(&w.inner.report)
+			w.addReport(h.record, &w.inner.report)
 			h.edits = !bytes.Equal(w.nested, text)
 		}
 	}
@@ -183,7 +183,7 @@ func (w *JSON) readNested(h *hole, text []byte, table *rules.Table) error {
 		w.nested = append(w.nested, p...)
 		return nil
 	})
-	in.people, in.records[0].table = nil, table
+	in.people, in.tellOf, in.records[0].table = nil, nil, table
 	in.frames[0].inherit = h.label
 	in.frames[0].settle(in)
 	in.field = &field{}
@@ -218,11 +218,11 @@ func (w *JSON) rewrittenNested(h *hole) []byte {
 	return w.nested
 }
 
-func (w *JSON) addReport(r *rules.Report) {
+func (w *JSON) addReport(record int32, r *rules.Report) {
 	for c, actions := range r.Counts {
 		for a, n := range actions {
 			if n > 0 {
-				w.tally(rules.CategoryID(c), rules.Action(a))
+				w.tally(record, rules.CategoryID(c), rules.Action(a))
 				w.report.Counts[c][a] += n - 1
 			}
 		}

@@ -46,21 +46,59 @@ func (w *JSON) ask() {
 	if message.Known() {
 		person, nth = next()
 	}
-	w.records[0].table = w.table(w.judge.Complete(&message, person, nth, now))
+	w.records[0].table, w.records[0].person = w.table(w.judge.Complete(&message, person, nth, now)), person
 	for i := range w.records {
 		if r := &w.records[i]; r.asks {
 			person, nth = next()
-			r.table = w.table(w.judge.Complete(&r.pending, person, nth, now))
+			r.table, r.person = w.table(w.judge.Complete(&r.pending, person, nth, now)), person
 		}
 	}
 }
 
 // send gives a judged window to the sink, unless something was said anew since its people were found.
-func (w *JSON) send(p []byte, last bool) (bool, error) {
-	if w.people == nil || w.judgings >= maxJudgings {
-		return true, w.sink(p, last)
+func (w *JSON) send(p []byte, limit int, last bool) (bool, error) {
+	write := func() error {
+		w.tellReached(limit)
+		return w.sink(p, last)
 	}
-	return w.people.Send(w.found, func() error { return w.sink(p, last) })
+	if w.people == nil || w.judgings >= maxJudgings {
+		return true, write()
+	}
+	return w.people.Send(w.found, write)
+}
+
+// tellReached tells whose records show something in the window up to limit. What belongs to no record of somebody is the
+// message's.
+func (w *JSON) tellReached(limit int) {
+	if w.tellOf == nil {
+		return
+	}
+	for i := len(w.records) - 1; i > 0; i-- {
+		r := &w.records[i]
+		switch {
+		case r.open || r.comma >= limit || !r.shows || w.goes(r):
+		case r.subject[0] < r.subject[1]:
+			w.tellOf(w.subjects[r.subject[0]:r.subject[1]], r.person)
+		default:
+			w.records[r.parent].shows = true
+		}
+	}
+	if message := &w.records[0]; message.shows {
+		message.shows = false
+		if said, subject := w.judge.Message(); said.Known() {
+			w.tellOf([]byte(subject), message.person)
+		}
+	}
+}
+
+// goes reports whether a record is dropped, or one around it.
+func (w *JSON) goes(r *record) bool {
+	for ; r != &w.records[0]; r = &w.records[r.parent] {
+		if r.dropped {
+			return true
+		}
+	}
+	return false
 }
 
 // judging is what judging a window changes besides its holes.
@@ -79,6 +117,9 @@ func (w *JSON) before() (was judging) {
 			why.Categories, why.Selectors = slices.Clone(why.Categories), slices.Clone(why.Selectors)
 			was.run.why = &why
 		}
+		for i := range w.records {
+			w.records[i].showed = w.records[i].shows
+		}
 	}
 	return was
 }
@@ -93,20 +134,22 @@ func (w *JSON) again(n int, was judging) {
 		w.holes[i].judged = false
 	}
 	for i := range w.records {
-		w.records[i].dropped = false
+		w.records[i].dropped, w.records[i].shows = false, w.records[i].showed
 	}
 	w.judgings++
 }
 
 // carryCrowd keeps whom the records that are left ask about.
 func (w *JSON) carryCrowd() {
-	if w.people == nil {
+	if w.people != nil {
+		w.records[0].table = nil // the next window asks anew
+	}
+	if len(w.subjects) == 0 {
 		return
 	}
-	w.records[0].table = nil // the next window asks anew
 	var left []byte
 	for i := range w.records {
-		if r := &w.records[i]; r.asks {
+		if r := &w.records[i]; r.subject[0] < r.subject[1] {
 			start := len(left)
 			left = append(left, w.subjects[r.subject[0]:r.subject[1]]...)
 			r.subject = [2]int32{int32(start), int32(len(left))}

@@ -233,3 +233,82 @@ func TestWithdrawnWhileStreaming(t *testing.T) {
 		t.Errorf("%d shown, but %d reported as kept and %d as stripped", shown, kept, stripped)
 	}
 }
+
+// TestReached: who is told of are the data subjects of whom something above general leaves, before it does.
+func TestReached(t *testing.T) {
+	const text = `minimize: 1
+roles: [reader]
+purposes: [work]
+categories: {remark: {grade: general}, faith: {grade: sensitive}}
+fields: [{key: note, is: remark}, {key: secret, is: faith}]
+records: [{at: /list/*, subject: /id}, {at: "/list/*/goods/*"}]
+allow:
+  - {id: some, to: reader, for: work, keep: [general], mask: [contact.phone], blank: [device.imei]}
+  - {id: asked, to: reader, for: work, consent: explicit, keep: [device.imei]}
+`
+	const phone, imei = `"phone":"13800138000"`, `"imei":"490154203237518"`
+	for name, c := range map[string]struct {
+		body    string
+		subject string
+		hold    int
+		want    string
+
+		storeless bool
+	}{
+		"shown, with and without a word of the store": {`{"list":[{"id":"a",` + phone + `},{"id":"b",` + imei + `}]}`, "", 0, "a b!", false},
+		"nothing of it stays":                         {`{"list":[{"id":"a","secret":"x","note":"n"},{"id":"c",` + imei + `}]}`, "", 0, "", false},
+		"the message's own":                           {`{` + phone + `,"list":[{"id":"a",` + phone + `}]}`, "me", 0, "a me", false},
+		"of nobody":                                   {`{` + phone + `}`, "", 0, "", false},
+		"what is in a record is its data subject's":   {`{"list":[{"id":"a","goods":[{` + phone + `}]}]}`, "", 0, "a", true},
+		"a text's inside":                             {`{"list":[{"id":"a","t":"{\"phone\":\"13800138000\"}"}]}`, "", 0, "a", true},
+		"window by window":                            {`{"list":[{"id":"a",` + phone + `},{"id":"b",` + phone + `},{"id":"a",` + phone + `}]}`, "", 90, "a a b!", false},
+		"longer than the hold":                        {`{"list":[{` + phone + `,"note":"` + strings.Repeat("x", 300) + `","id":"a"}]}`, "", 60, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told, left := "", false
+			store := &register{agreed: map[string]bool{"b": true}, now: time.Unix(1e9, 0)}
+			d := rules.Disclosure{
+				Caller: rules.Caller{ID: "r", Roles: []string{"reader"}}, Purpose: "work", Subject: c.subject, Time: time.Now(),
+				Reached: func(subject []byte, person *rules.Person) {
+					told += " " + string(subject)
+					if person != nil && len(person.Consents) > 0 {
+						told += "!"
+					}
+				},
+			}
+			if !c.storeless {
+				d.People = store
+			}
+			j := scopeOf(t, text).Judge(&d)
+			w := NewJSON(j, Limits{Hold: c.hold}, func(_ []byte, last bool) error { left = left || last && told != ""; return nil })
+			defer w.Release()
+			w.Write([]byte(c.body)) // Close repeats its error
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Fields(told)
+			slices.Sort(got)
+			if strings.Join(got, " ") != c.want || left != (c.want != "") {
+				t.Errorf("told of %q (before the last byte: %v), want %q", got, left, c.want)
+			}
+		})
+	}
+}
+
+// TestReachedMindChanged: whoever withdrew before the window left was not reached, and a dropped record reaches nobody.
+func TestReachedMindChanged(t *testing.T) {
+	store := &register{agreed: map[string]bool{"a": true, "b": true, "c": true}, now: time.Unix(1e9, 0)}
+	store.leave = func() bool { was := store.agreed["a"]; store.agreed["a"] = false; return !was }
+	var told []string
+	j := scopeOf(t, agreedPhone+"limit: [{id: dropped, to: reader, when: {/bad: true}, block: [contact.phone]}]\n").Judge(&rules.Disclosure{
+		Caller: rules.Caller{ID: "me", Roles: []string{"reader"}}, Purpose: "work", Time: time.Now(), People: store,
+		Reached: func(subject []byte, _ *rules.Person) { told = append(told, string(subject)) },
+	})
+	body := `{"list":[{"bad":false,"id":"a","phone":"13800138000"},{"bad":false,"id":"b","phone":"13800138000"},{"bad":true,"id":"c","phone":"13800138000"}]}`
+	if _, _, err := rewrite(j, Limits{}, body, len(body)); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(told) != "[b]" {
+		t.Errorf("told of %q, want b alone", told)
+	}
+}

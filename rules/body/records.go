@@ -18,9 +18,12 @@ type record struct {
 	slots   int32 // its first slot
 	hole    int32 // of the value that starts it, while that can be dropped; none
 	pending rules.Pending
-	subject [2]int32 // whose, in subjects
-	needed  bool     // some decision depends on it
-	asks    bool     // a store, whenever the window closes
+	subject [2]int32      // whose, in subjects; empty: nobody's, or nobody has to know
+	person  *rules.Person // what the store knows of them; nil: nothing, or nobody asked
+	needed  bool          // some decision depends on it
+	shows   bool          // something above general of it stays
+	showed  bool          // it did before the window was judged
+	asks    bool          // a store, whenever the window closes
 	open    bool
 	dropped bool
 }
@@ -109,7 +112,7 @@ func (w *JSON) endRecord(at int32) {
 	r := &w.records[at]
 	r.open = false
 	if r.table == nil {
-		if r.needed {
+		if r.needed || w.tellOf != nil {
 			w.values = w.values[:0]
 			for _, s := range w.slots[r.slots : int(r.slots)+w.scope.SlotCount()] {
 				w.values = append(w.values, rules.Value{State: s.state, Text: w.facts[s.start:s.end]})
@@ -131,13 +134,19 @@ func (w *JSON) know(r *record) {
 			r.pending.Inside()
 		}
 	}
-	if w.people == nil || !r.pending.Known() {
-		r.table = w.table(w.judge.Complete(&r.pending, nil, 0, w.judge.Now()))
-		return
+	known := r.pending.Known()
+	if known && (w.people != nil || w.tellOf != nil) {
+		start := len(w.subjects)
+		w.subjects = append(w.subjects, w.judge.Subject(w.values)...)
+		r.subject = [2]int32{int32(start), int32(len(w.subjects))}
 	}
-	start := len(w.subjects)
-	w.subjects = append(w.subjects, w.judge.Subject(w.values)...)
-	r.subject, r.asks = [2]int32{int32(start), int32(len(w.subjects))}, true
+	switch {
+	case !r.needed:
+	case known && w.people != nil:
+		r.asks = true
+	default:
+		r.table = w.table(w.judge.Complete(&r.pending, nil, 0, w.judge.Now()))
+	}
 }
 
 // table remembers the last table: neighbors in a list are often alike.
@@ -161,7 +170,7 @@ func (w *JSON) giveUp() {
 
 // block drops the list element that a blocked value stands in, or refuses the body where there is none.
 func (w *JSON) block(h *hole) error {
-	w.tally(h.category, rules.Block)
+	w.tally(h.record, h.category, rules.Block)
 	w.blame(h)
 	for r := h.record; r > 0; r = w.records[r].parent {
 		if w.records[r].hole != none {

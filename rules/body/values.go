@@ -68,7 +68,7 @@ func (w *JSON) plain(f *field, record int32, start, end int, k kind) bool {
 	if detects && w.detected(f, start, end, k) {
 		return false
 	}
-	w.tally(category, d.Action)
+	w.tally(record, category, d.Action)
 	return true
 }
 

@@ -228,7 +228,7 @@ func (w *JSON) try(n, limit int, last bool) (bool, error) {
 		return true, nil
 	}
 	w.report.Written += int64(len(p))
-	sent, err := w.send(p, last)
+	sent, err := w.send(p, limit, last)
 	if !sent && err == nil {
 		w.again(n, was)
 	}
