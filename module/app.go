@@ -76,7 +76,9 @@ type App struct {
 	drift    atomic.Pointer[drift]
 	loads    atomic.Int64 // how often a change was taken
 
-	uncovered int // routes that bypass minimize
+	uncovered int                 // routes that bypass minimize
+	titles    map[*Handler]string // where the handlers stand
+	canary    *canary
 
 	mu        sync.Mutex // guards what Provision, the watcher and tests change
 	loaded    *loaded
@@ -93,6 +95,7 @@ type App struct {
 type route struct {
 	documents []string // empty: all
 	report    bool
+	handler   *Handler // nil: it judges no answers
 	api       bool     // it serves consents and judges nothing
 	country   bool     // the route says where its callers are
 	roles     []string // constants of the configuration
@@ -240,7 +243,7 @@ func (a *App) watch(keys *fileKeys) {
 	a.tokenKeys = append(a.tokenKeys, keys)
 }
 
-// Start opens the consent store and the audit log, walks the routes and watches the files.
+// Start opens the consent store and the audit log, walks the routes, and watches the files and, by a canary, the routes.
 func (a *App) Start() error {
 	if !slices.ContainsFunc(a.routes, func(u *route) bool { return !u.api }) {
 		a.logger.Warn("no route has a `minimize` directive: nothing is minimized")
@@ -257,6 +260,7 @@ func (a *App) Start() error {
 		return err
 	}
 	redirectStandardLog(a.logger)
+	a.canary = newCanary(a)
 	a.stop, a.done, a.kept = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go a.poll(pollEvery)
 	go a.keepPeopleAbroad()

@@ -38,7 +38,7 @@ func (m *message) judge() { m.judged = m.scope.Judge(&m.disclosure) }
 
 // newShadow judges by the candidate rules beside the enforced ones; nil where there are none.
 func (m *message) newShadow() *shadow {
-	if m.rules.candidate == nil {
+	if m.rules.candidate == nil || m.canary {
 		return nil
 	}
 	return newShadow(m, m.judgeBeside())
@@ -86,7 +86,7 @@ func (w *writer) record(outcome string) {
 
 // observe tells how long judging took, without the waiting for a slow client and without candidate rules.
 func (w *writer) observe() {
-	if w.body != nil {
+	if w.body != nil && !w.m.canary {
 		w.m.h.metrics.engine.Observe((w.spent - w.blocked).Seconds())
 	}
 }
@@ -110,6 +110,9 @@ func (m *message) record(outcome string, w *writer) {
 
 // recordResult tells about what was sent or refused. A refusal is an event, too.
 func (m *message) recordResult(res, candidate *result) {
+	if m.canary {
+		return
+	}
 	m.h.metrics.record(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)
@@ -145,6 +148,9 @@ func (m *message) recipientCountry() string {
 func (m *message) recordReport(t *tee) { m.recordWould(t.result(), t.shadows.candidate.result()) }
 
 func (m *message) recordWould(res, candidate *result) {
+	if m.canary {
+		return
+	}
 	m.h.metrics.reportRecord(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)

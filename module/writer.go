@@ -92,7 +92,9 @@ func (w *writer) recovered(p any, r *http.Request) {
 	if p != http.ErrAbortHandler {
 		// The panic's text may hold a value, the stack does not.
 		w.m.h.logger.Error("panicking while an answer was made", zap.String("decision", w.m.id), zap.ByteString("stack", debug.Stack()))
-		w.m.h.metrics.panics.Inc()
+		if !w.m.canary {
+			w.m.h.metrics.panics.Inc()
+		}
 	}
 	w.broken = w.broken || w.sent
 }
@@ -173,6 +175,9 @@ func (w *writer) FlushError() error {
 	return http.NewResponseController(w.w).Flush()
 }
 
+// newRewriter is the engine. A test breaks it to see the canary fall silent.
+var newRewriter = body.NewJSON
+
 // open says what the body is, now that its first bytes are there.
 func (w *writer) open() error {
 	m := w.m
@@ -187,10 +192,12 @@ func (w *writer) open() error {
 		return w.refuse(&rules.Refusal{Reason: rules.MediaType})
 	}
 	w.state = stateJudging
-	w.body = body.NewJSON(m.judged, m.h.limits(), w.sink)
+	w.body = newRewriter(m.judged, m.h.limits(), w.sink)
 	m.h.metrics.streams.Inc()
 	w.candidate = m.newShadow()
-	w.sample = m.h.app.drift.Load().sample()
+	if !m.canary {
+		w.sample = m.h.app.drift.Load().sample()
+	}
 	var err error
 	if w.decode, err = newDecoder(w.header["Content-Encoding"], w.judge); err != nil {
 		return w.failed(err)
