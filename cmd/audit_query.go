@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
@@ -19,20 +17,18 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// auditFilter says which entries are meant.
-type auditFilter struct {
-	fields      map[string]*[]string // by the entry's member: one of these
-	categories  []string             // one of these, or below
-	callers     []string
-	keys        string
-	from, until string
+// auditFlags say which entries are meant.
+type auditFlags struct {
+	members                  map[string]*[]string // by the entry's member: one of these
+	categories               []string             // one of these, or below
+	callers, subjects, cases []string
+	keys, from, until        string
 
-	tokens   []string
-	min, max time.Time
+	unnamed int // entries that may be meant, too
 }
 
-// auditFields are the members that a flag of the same name asks for.
-var auditFields = []struct{ name, usage string }{
+// auditMembers are the members that a flag of the same name asks for.
+var auditMembers = []struct{ name, usage string }{
 	{"direction", "response, inbound, egress or consent"},
 	{"role", "Role of the caller"},
 	{"recipient", "Recipient of the register"},
@@ -40,34 +36,56 @@ var auditFields = []struct{ name, usage string }{
 	{"outcome", "passed, minimized, refused, aborted, …"},
 	{"reason", "Why it was refused"},
 	{"rule", "The rule that refused"},
+	{"node", "The gateway that wrote it"},
 	{"decision", "The decision's id: Minimize-Decision of an answer"},
 }
 
-func (f *auditFilter) flags(c *cobra.Command) {
-	f.fields = map[string]*[]string{}
-	for _, field := range auditFields {
-		f.fields[field.name] = c.Flags().StringSlice(field.name, nil, field.usage)
+func (f *auditFlags) add(c *cobra.Command) {
+	f.members = map[string]*[]string{}
+	for _, member := range auditMembers {
+		f.members[member.name] = c.Flags().StringSlice(member.name, nil, member.usage)
 	}
 	c.Flags().StringSliceVar(&f.categories, "category", nil, "A category that was in the message, or a parent of one")
 	c.Flags().StringSliceVar(&f.callers, "caller", nil, "A caller's token, as entries have it, or with --keys its id")
-	c.Flags().StringVar(&f.keys, "keys", "", "The key directory of the gateway, to know callers by their ids")
+	c.Flags().StringSliceVar(&f.subjects, "subject", nil, "A data subject's token, or with --keys its id")
+	c.Flags().StringSliceVar(&f.cases, "case", nil, "A case's token, or with --keys its id")
+	c.Flags().StringVar(&f.keys, "keys", "", "The key directory of the gateway, to know callers, data subjects and cases by their ids")
 	c.Flags().StringVar(&f.from, "from", "", "The first day or moment: 2026-11-22, 2026-11-22T09:00:00Z")
 	c.Flags().StringVar(&f.until, "until", "", "The last day, or the moment before which")
 }
 
-// prepare reads what the flags say.
-func (f *auditFilter) prepare() (err error) {
-	if f.min, err = timeOf(f.from, false); err != nil {
-		return fmt.Errorf("reading --from: %w", err)
+// filter is what the flags say.
+func (f *auditFlags) filter() (*auditlog.Filter, error) {
+	filter := &auditlog.Filter{Members: map[string][]string{}}
+	for name, values := range f.members {
+		filter.Members[name] = *values
 	}
-	if f.max, err = timeOf(f.until, true); err != nil {
-		return fmt.Errorf("reading --until: %w", err)
+	for _, name := range f.categories {
+		filter.Categories = append(filter.Categories, rules.Category(name))
 	}
-	f.tokens = f.callers
-	if f.keys != "" && len(f.callers) > 0 {
-		f.tokens, err = callerTokens(f.keys, f.callers)
+	var err error
+	if filter.From, err = timeOf(f.from, false); err != nil {
+		return nil, fmt.Errorf("reading --from: %w", err)
 	}
-	return err
+	if filter.Until, err = timeOf(f.until, true); err != nil {
+		return nil, fmt.Errorf("reading --until: %w", err)
+	}
+	for _, ids := range []struct {
+		of     rules.Category
+		given  []string
+		tokens *[]string
+	}{
+		{auditlog.Caller, f.callers, &filter.Callers},
+		{auditlog.Subject, f.subjects, &filter.Subjects},
+		{auditlog.Case, f.cases, &filter.Cases},
+	} {
+		if *ids.tokens = ids.given; f.keys != "" && len(ids.given) > 0 {
+			if *ids.tokens, err = auditlog.Tokens(f.keys, ids.of, ids.given); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return filter, nil
 }
 
 // timeOf reads a day or a moment. As an end, a day counts whole.
@@ -82,63 +100,10 @@ func timeOf(text string, end bool) (time.Time, error) {
 	return d.Time, err
 }
 
-// callerTokens are those of the callers under every key, because keys rotate and entries stay.
-func callerTokens(dir string, ids []string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("reading the keys: %w", err)
-	}
-	var tokens []string
-	for _, entry := range entries {
-		key, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-		if err != nil || strings.HasPrefix(entry.Name(), ".") {
-			continue // as the gateway does
-		}
-		ring, err := rules.NewKeyRing(map[string][]byte{entry.Name(): key})
-		if err != nil {
-			continue // a recipient's own
-		}
-		for _, id := range ids {
-			tokens = append(tokens, string(ring.Append(nil, "audit", "caller", []byte(id))))
-		}
-	}
-	if len(tokens) == 0 {
-		return nil, errors.New("reading the keys: there is none in the folder")
-	}
-	return tokens, nil
-}
-
-// matches reports whether an entry is meant.
-func (f *auditFilter) matches(entry gjson.Result) bool {
-	for name, wanted := range f.fields {
-		if len(*wanted) > 0 && !slices.Contains(*wanted, entry.Get(name).String()) {
-			return false
-		}
-	}
-	if len(f.tokens) > 0 && !slices.Contains(f.tokens, entry.Get("caller").String()) {
-		return false
-	}
-	if !f.min.IsZero() || !f.max.IsZero() {
-		at := entry.Get("time").Time()
-		if at.Before(f.min) || !f.max.IsZero() && !at.Before(f.max) {
-			return false
-		}
-	}
-	return len(f.categories) == 0 || f.hasCategory(entry)
-}
-
-func (f *auditFilter) hasCategory(entry gjson.Result) (found bool) {
-	entry.Get("values").ForEach(func(name, _ gjson.Result) bool {
-		category, _, _ := strings.Cut(name.Str, " ")
-		found = slices.ContainsFunc(f.categories, func(c string) bool { return rules.Category(c).Contains(rules.Category(category)) })
-		return !found
-	})
-	return found
-}
-
 // each calls show with the entries that are meant, and returns how many there were.
-func (f *auditFilter) each(paths []string, errs io.Writer, show func(entry gjson.Result) error) (int, error) {
-	if err := f.prepare(); err != nil {
+func (f *auditFlags) each(paths []string, errs io.Writer, show func(entry gjson.Result) error) (int, error) {
+	filter, err := f.filter()
+	if err != nil {
 		return 0, err
 	}
 	if len(paths) == 0 {
@@ -146,21 +111,10 @@ func (f *auditFilter) each(paths []string, errs io.Writer, show func(entry gjson
 	}
 	p := newProgress(errs, "entries", 0, 0)
 	defer p.done()
-	read, shown := 0, 0
-	err := auditlog.Read(paths, func(e auditlog.Entry) error {
-		read++
-		p.at(read)
-		entry := gjson.ParseBytes(e.Text)
-		if read == 1 && !entry.Get("decision").Exists() {
-			return fmt.Errorf("%s:%d is no entry: this is no audit log", e.File, e.Line)
-		}
-		if !f.matches(entry) {
-			return nil
-		}
-		shown++
-		return show(entry)
-	})
-	return shown, err
+	filter.Read = func(n int) error { p.at(n); return nil }
+	n, err := filter.Each(paths, show)
+	f.unnamed = filter.Unnamed
+	return n, err
 }
 
 func queryCommand() *cobra.Command {
@@ -168,12 +122,17 @@ func queryCommand() *cobra.Command {
 		Use:   "query [flags] <log>...",
 		Short: "Shows the entries of an audit log that are about something",
 		Long: `Who received what, and why not: the entries that every flag agrees with. A flag may be given more than once, then one of its values
-is enough.`,
+is enough. With --summary not the entries, but who received what in all of them.`,
+		Example: `minimize audit query --subject u-1 --keys /run/secrets/minimize --summary audit.jsonl   # who received what about this person`,
 	}
-	f := &auditFilter{}
-	f.flags(c)
-	asJSON := c.Flags().Bool("json", false, "Print the entries as they are, a line each")
+	f := &auditFlags{}
+	f.add(c)
+	asJSON := c.Flags().Bool("json", false, "Print the entries as they are, a line each; a summary as one JSON document")
+	summarized := c.Flags().Bool("summary", false, "Print who received what, how often, first and last")
 	c.RunE = func(c *cobra.Command, paths []string) error {
+		if *summarized {
+			return summarize(c, f, paths, *asJSON)
+		}
 		out := bufio.NewWriter(c.OutOrStdout())
 		p := newPainter(c.OutOrStdout())
 		n, err := f.each(paths, c.ErrOrStderr(), func(entry gjson.Result) error {
@@ -184,16 +143,20 @@ is enough.`,
 			_, err := fmt.Fprintln(out, text)
 			return err
 		})
-		return auditShown(c, n, errors.Join(err, out.Flush()))
+		return auditShown(c, f, n, errors.Join(err, out.Flush()))
 	}
 	return c
 }
 
-func auditShown(c *cobra.Command, n int, err error) error {
-	switch {
-	case err != nil:
+func auditShown(c *cobra.Command, f *auditFlags, n int, err error) error {
+	if err != nil {
 		return usageError(c, err)
-	case n == 0:
+	}
+	if f.unnamed > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "%s more tell of so many people that not all are named: they may be about that, too.\n",
+			humanize.Comma(int64(f.unnamed)))
+	}
+	if n == 0 {
 		fmt.Fprintln(c.ErrOrStderr(), "No entry is about that.")
 		return exitWith(c, exitFound)
 	}
@@ -231,8 +194,8 @@ func entryLine(p *painter, entry gjson.Result) string {
 
 // auditColumns are those of a table for auditors.
 var auditColumns = []string{
-	"seq", "time", "decision", "direction", "operation", "caller", "role", "purpose", "country", "recipient", "recipient_country", "mode", "status",
-	"outcome", "reason", "rule", "event", "values", "read", "written", "dropped", "rules",
+	"seq", "time", "decision", "node", "direction", "operation", "caller", "role", "purpose", "country", "case", "recipient", "recipient_country",
+	"mechanism", "mode", "status", "outcome", "reason", "rule", "event", "subject", "subjects", "people", "values", "read", "written", "dropped", "rules",
 }
 
 func exportAuditCommand() *cobra.Command {
@@ -241,8 +204,8 @@ func exportAuditCommand() *cobra.Command {
 		Short: "Writes entries of an audit log as CSV",
 		Long:  "Writes the entries that every flag agrees with as CSV, for a spreadsheet or an authority.",
 	}
-	f := &auditFilter{}
-	f.flags(c)
+	f := &auditFlags{}
+	f.add(c)
 	c.RunE = func(c *cobra.Command, paths []string) error {
 		out := csv.NewWriter(c.OutOrStdout())
 		if err := out.Write(auditColumns); err != nil {
@@ -259,7 +222,7 @@ func exportAuditCommand() *cobra.Command {
 			out.Flush()
 			err = out.Error()
 		}
-		return auditShown(c, n, err)
+		return auditShown(c, f, n, err)
 	}
 	return c
 }

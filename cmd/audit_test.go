@@ -3,10 +3,12 @@ package cmd
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +37,8 @@ func auditOf(t testing.TB, n int) string {
 			end = `"outcome":"refused","reason":"limit","rule":"no-export","values":{}`
 		}
 		token := ring.Append(nil, "audit", "caller", fmt.Appendf(nil, "c-%d", i%5))
-		_, err := fmt.Fprintf(c, `{"time":"2026-11-%02dT10:00:00.000Z","decision":"d%d","direction":"response","caller":"%s","role":"%s","purpose":"care",%s}`+"\n",
+		_, err := fmt.Fprintf(c, `{"time":"2026-11-%02dT10:00:00.000Z","decision":"d%d","direction":"response","caller":"%s","role":"%s","purpose":"care",%s,"node":"gateway-1",`+
+			`"subjects":1,"people":[{"token":"%[3]s","consent":{"given":"2026-10-02T08:15:00Z","level":"explicit","policy":6}}]}`+"\n",
 			1+i%28, i, token, role, end)
 		if err != nil {
 			t.Fatal(err)
@@ -138,12 +141,95 @@ func TestAuditQuery(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
 	out, _, _ = runAudit(t, "export", "--decision", "d7", file)
-	if !strings.HasPrefix(out, "seq,time,decision,") || !strings.Contains(out, "\n8,2026-11-08T10:00:00.000Z,d7,response,,hm1_2026-11_") {
+	if !strings.HasPrefix(out, "seq,time,decision,") || !strings.Contains(out, "\n8,2026-11-08T10:00:00.000Z,d7,gateway-1,response,,hm1_2026-11_") {
 		t.Error(out)
 	}
 	for _, args := range []string{"query --from yesterday x", "verify --head 5 x", "verify", "query " + filepath.Join(keys, "nothing"), "query " + filepath.Join(keys, "2026-11"), "export --keys " + keys + "x --caller a " + file, "sing"} {
 		if out, errs, failed := runAudit(t, strings.Fields(args)...); !failed || out != "" || errs == "" {
 			t.Errorf("%s: %v, %q, %q", args, failed, out, errs)
 		}
+	}
+}
+
+// aboutPeople writes a log in which u-1 is told of by several, seldom alone.
+func aboutPeople(t *testing.T) (file, keys string) {
+	t.Helper()
+	keys = t.TempDir()
+	file = filepath.Join(t.TempDir(), "audit.jsonl")
+	var log bytes.Buffer
+	c := auditlog.NewChain(&log, auditlog.Head{})
+	write := func(key, at, text string, people ...string) {
+		ring := must(rules.NewKeyRing(map[string][]byte{key: []byte("a key of the audit log's subjects " + key)}))
+		os.WriteFile(filepath.Join(keys, key), []byte("a key of the audit log's subjects "+key), 0o600)
+		subjects := len(people)
+		if subjects == 20 {
+			subjects = 50
+		}
+		var list []string
+		for _, id := range people {
+			list = append(list, `{"token":"`+auditlog.Token(ring, auditlog.Subject, id)+`"}`)
+		}
+		text = strings.ReplaceAll(text, "SUBJECT", auditlog.Token(ring, auditlog.Subject, "u-1"))
+		fmt.Fprintf(c, `{"time":"%s","decision":"d",%s,"subjects":%d,"people":[%s]}`+"\n", at, text, subjects, strings.Join(list, ","))
+	}
+	support := `"direction":"response","role":"support","purpose":"care","mode":"enforce","outcome":"minimized","values":{"contact.phone mask":2,"order keep":1}`
+	write("2026-10", "2026-10-01T10:00:00.000Z", support, "u-1")
+	write("2026-11", "2026-11-02T10:00:00.000Z", support, "u-2", "u-1")
+	write("2026-11", "2026-11-03T10:00:00.000Z", strings.Replace(support, "minimized", "refused", 1))
+	write("2026-11", "2026-11-03T11:00:00.000Z", support, "u-2")
+	write("2026-11", "2026-11-04T10:00:00.000Z", strings.NewReplacer("care", "fraud", "support", "risk", "enforce", "report").Replace(support), "u-1")
+	write("2026-11", "2026-11-05T10:00:00.000Z", `"direction":"egress","role":"risk","recipient":"ads","recipient_country":"US","purpose":"advertising","mode":"enforce","outcome":"passed","values":{"device pseudonymize":1200}`, "u-1")
+	write("2026-11", "2026-11-06T10:00:00.000Z", `"direction":"consent","event":"read","subject":"SUBJECT","role":"dpo","purpose":""`)
+	write("2026-11", "2026-11-07T10:00:00.000Z", support, slices.Repeat([]string{"u-2"}, 20)...)
+	if err := os.WriteFile(file, log.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, keys
+}
+
+// TestAuditSummary: who received what about this person, whichever key was current then.
+func TestAuditSummary(t *testing.T) {
+	file, keys := aboutPeople(t)
+	out, errs, failed := runAudit(t, "query", "--subject", "u-1", "--keys", keys, "--summary", file)
+	want := `dpo
+  consent read ×1, 2026-11-06 10:00Z
+
+us → ads in US  advertising
+  1 message, 1 about nobody else, 2026-11-05 10:00Z
+  device  pseudonymized ×1,200
+
+risk  fraud
+  1 message, 1 about nobody else, 2026-11-04 10:00Z
+  Report mode: everything was sent as it came.
+  contact.phone  kept ×2
+  order          kept ×1
+
+support  care
+  2 messages, 1 about nobody else, 2026-10-01 10:00Z to 2026-11-02 10:00Z
+  contact.phone  masked ×4
+  order          kept ×2
+
+Values are counted over whole messages: where one is about others too, theirs are among them.
+`
+	if failed || out != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+	if errs != "1 more tell of so many people that not all are named: they may be about that, too.\n" {
+		t.Errorf("got %q", errs)
+	}
+	var received struct {
+		Entries  int
+		Received []auditlog.Received
+	}
+	out, _, _ = runAudit(t, "query", "--subject", "u-1", "--keys", keys, "--recipient", "ads", "--summary", "--json", file)
+	if err := json.Unmarshal([]byte(out), &received); err != nil || received.Entries != 1 || received.Received[0].Values["device"]["pseudonymize"] != 1200 {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, _, _ := runAudit(t, "query", "--role", "support", "--until", "2026-11-03", "--summary", file); out !=
+		"support  care\n  3 messages, 1 refused, 2026-10-01 10:00Z to 2026-11-03 11:00Z\n  contact.phone  masked ×6\n  order          kept ×3\n" {
+		t.Errorf("got %s", out)
+	}
+	if out, _, failed := runAudit(t, "query", "--subject", "u-9", "--keys", keys, "--summary", file); !failed || out != "" {
+		t.Errorf("of nobody it says %q", out)
 	}
 }

@@ -55,6 +55,13 @@ type App struct {
 	// {"output": "file", "filename": "audit.jsonl"}. Default: no audit log.
 	AuditRaw json.RawMessage `json:"audit,omitempty" caddy:"namespace=caddy.logging.writers inline_key=output"`
 
+	// AuditRequired refuses with 503 what the audit log cannot tell of, such as while its disk is full, and cuts off what is
+	// under way by then. In report mode, which changes nothing, messages pass. Default: a line that cannot be written is counted and logged.
+	AuditRequired bool `json:"audit_required,omitempty"`
+
+	// Node is what this gateway is called in the audit log. Default: the host's name.
+	Node string `json:"node,omitempty"`
+
 	// HoldMemory is how many bytes of bodies all requests together hold back until they are judged. Under pressure each
 	// holds less. Default: 256 MiB.
 	HoldMemory int64 `json:"hold_memory,omitempty"`
@@ -142,6 +149,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.metrics, err = provisionMetrics(ctx); err != nil {
 		return err
 	}
+	if err := a.resolvePaths(); err != nil {
+		return err
+	}
 	if a.audit, err = a.provisionAudit(ctx); err != nil {
 		return err
 	}
@@ -154,9 +164,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.provisionPeopleAbroad(); err != nil {
-		return err
-	}
-	if err := a.resolvePaths(); err != nil {
 		return err
 	}
 	if a.geo, err = openGeoIP(a.GeoIP); err != nil {
@@ -188,7 +195,7 @@ func (a *App) resolvePaths() error {
 		}
 		a.Rules[i] = resolved
 	}
-	for what, path := range map[string]*string{"the key directory": &a.Keys, "the database of countries": &a.GeoIP} {
+	for what, path := range map[string]*string{"the key directory": &a.Keys, "the database of countries": &a.GeoIP, "the node": &a.Node} {
 		resolved, err := repl.ReplaceOrErr(*path, true, true)
 		if err != nil {
 			return fmt.Errorf("resolving %s %q: %w", what, *path, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,10 +18,13 @@ import (
 
 // audit writes one JSON line per judged message. A nil audit, or one without a writer, writes nothing.
 type audit struct {
-	opener  caddy.WriterOpener
-	metrics *metrics
-	logger  *zap.Logger
-	core    zapcore.Core
+	opener   caddy.WriterOpener
+	node     string
+	required bool // what cannot be told of is not sent
+	metrics  *metrics
+	logger   *zap.Logger
+	core     zapcore.Core
+	chain    *auditlog.Chain
 }
 
 // auditWriters are the open writers by their keys: across a reload of the configuration old and new app share one file.
@@ -50,9 +54,18 @@ func (l *audit) openWriter() (caddy.Destructor, error) {
 }
 
 func (a *App) provisionAudit(ctx caddy.Context) (*audit, error) {
-	log := &audit{metrics: a.metrics, logger: a.logger}
+	log := &audit{metrics: a.metrics, logger: a.logger, node: a.Node, required: a.AuditRequired}
 	if a.AuditRaw == nil {
+		if a.AuditRequired {
+			return nil, errors.New("an audit log is required, and there is none: say where it goes, as in `audit required output file audit.jsonl`")
+		}
 		return log, nil
+	}
+	if log.node == "" {
+		var err error
+		if log.node, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("finding the host's name for the audit log (or say `node NAME`): %w", err)
+		}
 	}
 	mod, err := ctx.LoadModule(a, "AuditRaw")
 	if err != nil {
@@ -74,7 +87,8 @@ func (l *audit) open() error {
 		TimeKey:    "time",
 		EncodeTime: zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
 	})
-	l.core = zapcore.NewCore(encoder, zapcore.AddSync(w.(io.Writer)), zapcore.InfoLevel)
+	l.chain = w.(auditWriter).Chain
+	l.core = zapcore.NewCore(encoder, zapcore.AddSync(l.chain), zapcore.InfoLevel)
 	return nil
 }
 
@@ -86,26 +100,40 @@ func (l *audit) close() error {
 	return err
 }
 
-// write tells about one message. candidate is what the candidate rules would have done; nil: there are none.
-func (l *audit) write(m *message, res, candidate *result) {
+// errUnaudited refuses what could not be told of where it has to be.
+var errUnaudited = &rules.Refusal{Reason: rules.Unavailable, Detail: "the audit log cannot be written at the moment, and nothing is sent without it"}
+
+// write tells about one message. candidate is what the candidate rules would have done; nil: there are none. It returns why
+// the message may not be sent.
+func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 	if l.core == nil || res.outcome == outcomeEmpty && m.disclosure.Position != rules.Egress {
-		return
+		return nil
 	}
 	fields := []zap.Field{
 		zap.String("decision", m.id),
 		zap.String("direction", m.direction()),
 		zap.String("operation", m.operation()),
-		zap.String("caller", m.rules.token(m.disclosure.Caller.ID)),
+		zap.String("caller", m.rules.token(auditlog.Caller, m.disclosure.Caller.ID)),
 		zap.String("role", m.role()),
 		zap.String("purpose", m.purpose()),
 		zap.String("country", m.disclosure.Caller.Country),
 		zap.String("mode", m.h.Mode),
 		zap.Int("status", res.status),
 		zap.Inline(auditResult{m.rules.enforced, res}),
+		zap.String("node", l.node),
 		zap.String("rules", m.rules.enforced.Hash()),
 	}
-	if m.disclosure.Recipient != "" {
-		fields = append(fields, zap.String("recipient", m.disclosure.Recipient), zap.String("recipient_country", m.recipientCountry()))
+	if token := m.rules.token(auditlog.Case, caseID(&m.disclosure.Caller)); token != "" {
+		fields = append(fields, zap.String("case", token))
+	}
+	if name, entry := m.counterpart(); name != "" {
+		fields = append(fields, zap.String("recipient", name))
+		if entry != nil {
+			fields = append(fields, zap.String("recipient_country", entry.Country))
+		}
+	}
+	if m.judged != nil && res.outcome != outcomeRefused {
+		fields = append(fields, m.told()...)
 	}
 	if m.contradicted {
 		fields = append(fields, zap.Bool("contradicted", true))
@@ -113,23 +141,58 @@ func (l *audit) write(m *message, res, candidate *result) {
 	if candidate != nil {
 		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))
 	}
-	l.line(fields)
+	return l.line(fields)
 }
 
-func (l *audit) line(fields []zap.Field) {
-	if err := l.core.Write(zapcore.Entry{Time: time.Now().UTC()}, fields); err != nil {
-		l.metrics.auditFailures.Inc()
-		l.logger.Error("writing the audit log", zap.Error(err))
+// told is what lets data leave for another country, and whom the message tells of.
+func (m *message) told() (fields []zap.Field) {
+	if mechanism := m.judged.Mechanism(); mechanism != "" {
+		fields = append(fields, zap.String("mechanism", mechanism))
 	}
+	if n := m.reached.count(); n > 0 {
+		fields = append(fields, zap.Int("subjects", n), zap.Array("people", auditPeople{m}))
+	}
+	return fields
 }
 
-// token is the id of a caller or a data subject as a keyed token: the same one is seen again, and nobody without the key
-// learns who it is. Without keys nothing is written.
-func (s *ruleset) token(id string) string {
-	if id == "" || s.keys == nil {
-		return ""
+// line writes an entry, and returns the refusal where it has to be there and is not.
+func (l *audit) line(fields []zap.Field) *rules.Refusal {
+	err := l.core.Write(zapcore.Entry{Time: time.Now().UTC()}, fields)
+	if err == nil {
+		l.metrics.auditEntries.Inc()
+		return nil
 	}
-	return string(s.keys.Append(nil, "audit", "caller", []byte(id)))
+	l.metrics.auditFailures.Inc()
+	l.logger.Error("writing the audit log", zap.Error(err))
+	if l.required {
+		return errUnaudited
+	}
+	return nil
+}
+
+// token stands for an id in the audit log.
+func (s *ruleset) token(of rules.Category, id string) string { return auditlog.Token(s.keys, of, id) }
+
+// caseID is the case that authentication says the caller acts in.
+func caseID(c *rules.Caller) string {
+	if c.Case != nil {
+		return c.Case.ID
+	}
+	return c.CaseID
+}
+
+// counterpart is the register's entry that a message goes to or comes from: one that the configuration names, or the caller's
+// organisation where it is registered. Any other organisation is a word of a token.
+func (m *message) counterpart() (string, *rules.Recipient) {
+	name := m.disclosure.Recipient
+	if name != "" {
+		return name, m.rules.enforced.Recipient(name)
+	}
+	name = m.disclosure.Caller.Organisation
+	if entry := m.rules.enforced.Recipient(name); entry != nil {
+		return name, entry
+	}
+	return "", nil
 }
 
 // consentLine is a change of what a data subject agreed to, or a look at it by somebody else.
@@ -142,9 +205,10 @@ type consentLine struct {
 }
 
 // writeConsent tells about one. Purpose and recipient are the rules' own words or "other": a client may write anything there.
-func (l *audit) writeConsent(c *consentLine) {
+// It returns why the change may not be made, or the look not be answered.
+func (l *audit) writeConsent(c *consentLine) *rules.Refusal {
 	if l.core == nil {
-		return
+		return nil
 	}
 	known := func(name string, known func(string) bool) string {
 		if name == "" || known(name) {
@@ -152,20 +216,57 @@ func (l *audit) writeConsent(c *consentLine) {
 		}
 		return "other"
 	}
-	l.line([]zap.Field{
+	return l.line([]zap.Field{
 		zap.String("decision", c.decision),
 		zap.String("direction", "consent"),
 		zap.String("event", c.event),
-		zap.String("subject", c.rules.token(c.subject)),
-		zap.String("caller", c.rules.token(c.caller)),
+		zap.String("subject", c.rules.token(auditlog.Subject, c.subject)),
+		zap.String("caller", c.rules.token(auditlog.Caller, c.caller)),
 		zap.String("role", c.role),
 		zap.String("purpose", known(c.purpose, c.rules.enforced.KnowsPurpose)),
 		zap.String("recipient", known(c.recipient, c.rules.enforced.KnowsRecipient)),
 		zap.String("level", c.level),
 		zap.String("given_by", c.givenBy),
 		zap.Bool("gpc", c.gpc),
+		zap.String("node", l.node),
 		zap.String("rules", c.rules.enforced.Hash()),
 	})
+}
+
+// auditPeople are the first data subjects that a message tells of: by token, and with what each had agreed to where a rule asks.
+type auditPeople struct{ m *message }
+
+// MarshalLogArray writes them. Without keys there are consents of nobody.
+func (p auditPeople) MarshalLogArray(enc zapcore.ArrayEncoder) error {
+	for _, reached := range p.m.reached.named() {
+		token, agreed := p.m.rules.token(auditlog.Subject, reached.id), p.m.judged.Agreed(reached.person)
+		if token == "" && agreed == nil {
+			continue
+		}
+		err := enc.AppendObject(zapcore.ObjectMarshalerFunc(func(enc zapcore.ObjectEncoder) error {
+			if token != "" {
+				enc.AddString("token", token)
+			}
+			if agreed != nil {
+				return enc.AddObject("consent", auditConsent{agreed})
+			}
+			return nil
+		}))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type auditConsent struct{ agreed *rules.Consent }
+
+// MarshalLogObject writes which consent it is, and not what it says.
+func (c auditConsent) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("given", c.agreed.Given.UTC().Format(time.RFC3339Nano))
+	enc.AddString("level", c.agreed.Level.String())
+	enc.AddInt("policy", c.agreed.Policy)
+	return nil
 }
 
 type auditResult struct {

@@ -52,7 +52,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	        stale   <duration>
 //	        cache   <data subjects>
 //	    }
-//	    audit       output <writer> ...
+//	    audit       [required] output <writer> ...
+//	    node        <name>
 //	    hold_memory <size>
 //	    strict
 //	}
@@ -83,15 +84,20 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"geoip":       func() error { return pathArg(d, &a.GeoIP) },
 		"consent":     func() error { return a.parseConsent(d) },
 		"audit":       func() error { return a.parseAudit(d) },
+		"node":        func() error { return oneArg(d, &a.Node) },
 		"hold_memory": func() error { return sizeArg(d, &a.HoldMemory) },
 		"strict":      func() error { return noArg(d, &a.Strict) },
 	})
 }
 
-// parseAudit reads `output <writer> …` as in Caddy's `log`.
+// parseAudit reads `[required] output <writer> …`, the writer as in Caddy's `log`.
 func (a *App) parseAudit(d *caddyfile.Dispenser) error {
-	if !d.NextArg() || d.Val() != "output" || !d.NextArg() {
-		return d.Err("audit wants a log writer: `audit output file audit.jsonl`")
+	given := d.NextArg()
+	if a.AuditRequired = given && d.Val() == "required"; a.AuditRequired {
+		given = d.NextArg()
+	}
+	if !given || d.Val() != "output" || !d.NextArg() {
+		return d.Err("audit wants a log writer: `audit output file audit.jsonl`, or `audit required output file audit.jsonl`")
 	}
 	name := d.Val()
 	module, err := caddyfile.UnmarshalModule(d, "caddy.logging.writers."+name)

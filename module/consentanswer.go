@@ -52,6 +52,7 @@ var (
 	errDeleted     = &apiError{http.StatusConflict, "the data subject is deleted, which is for good"}
 	errTooMany     = &apiError{http.StatusConflict, "there are too many records of this data subject: withdraw or object to what is there"}
 	errConflict    = &apiError{http.StatusConflict, "this contradicts what is stored"}
+	errNotAudited  = &apiError{http.StatusServiceUnavailable, errUnaudited.Detail}
 	errUnavailable = &apiError{http.StatusServiceUnavailable, "the consent store cannot answer now; repeat the request, which does no harm"}
 )
 

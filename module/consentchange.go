@@ -96,17 +96,47 @@ func (c *call) stored(key string) (*consentstore.Subject, error) {
 func (c *call) apply(b consentstore.Batch, line *consentLine) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.r.Context()), c.deadline)
 	defer cancel()
-	if changed, err := c.h.app.consents.Apply(ctx, b); err != nil || !changed {
-		return err
+	_, err := c.h.app.change(ctx, b, c.signed(line))
+	return err
+}
+
+// signed is a line with who did it.
+func (c *call) signed(line *consentLine) *consentLine {
+	line.decision, line.caller, line.role, line.rules = c.decision, c.caller.ID, c.rules.role(&c.caller), c.rules
+	return line
+}
+
+// looked tells that somebody else looked at what is stored of a data subject. Its error is why that is not shown.
+func (c *call) looked(subject string) error {
+	if c.h.app.audit.writeConsent(c.signed(&consentLine{event: eventRead, subject: subject})) != nil {
+		return errNotAudited
 	}
-	c.h.app.metrics.consentChanges.WithLabelValues(line.event).Inc()
-	c.audit(line)
 	return nil
 }
 
-func (c *call) audit(line *consentLine) {
-	line.decision, line.caller, line.role, line.rules = c.decision, c.caller.ID, c.rules.role(&c.caller), c.rules
-	c.h.app.audit.writeConsent(line)
+// change stores what lines tell of, and tells of it. Where nothing may happen that the audit log cannot tell of, it is told
+// first, and what then was not stored is told of as such.
+func (a *App) change(ctx context.Context, b consentstore.Batch, lines ...*consentLine) (changed bool, err error) {
+	if a.audit.required {
+		for _, line := range lines {
+			if a.audit.writeConsent(line) != nil {
+				return false, errNotAudited
+			}
+		}
+	}
+	changed, err = a.consents.Apply(ctx, b)
+	for _, line := range lines {
+		stored := changed && err == nil
+		if stored {
+			a.metrics.consentChanges.WithLabelValues(line.event).Inc()
+		} else {
+			line.event = eventNotStored
+		}
+		if stored != a.audit.required {
+			a.audit.writeConsent(line)
+		}
+	}
+	return changed, err
 }
 
 // record stores one entry about the data subject and purpose of the path, and the recipient of the query.

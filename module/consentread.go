@@ -10,11 +10,12 @@ import (
 
 // The events that are no consentstore.Event.
 const (
-	eventRead    = "read" // by a role that manages consents
-	eventProfile = "profile_changed"
-	eventEnded   = "ended"
-	eventCase    = "case_changed"
-	eventClosed  = "case_closed"
+	eventRead      = "read" // by a role that manages consents
+	eventProfile   = "profile_changed"
+	eventEnded     = "ended"
+	eventCase      = "case_changed"
+	eventClosed    = "case_closed"
+	eventNotStored = "not_stored" // what was told of under the same decision: it was there already, or the store is away
 )
 
 // read returns all that is known of a data subject.
@@ -30,8 +31,7 @@ func (c *call) read() (any, error) {
 	stored.Subject = subject
 	stored.Records, stored.Cases = orEmpty(stored.Records), orEmpty(stored.Cases)
 	if as == asManager {
-		c.audit(&consentLine{event: eventRead, subject: subject})
-		return stored, nil
+		return stored, c.looked(subject)
 	}
 	for i := range stored.Records {
 		c.hideEntity(&stored.Records[i].Entry)
@@ -68,13 +68,13 @@ func (c *call) history() (any, error) {
 		return nil, err
 	}
 	if as == asManager {
-		c.audit(&consentLine{event: eventRead, subject: subject})
+		err = c.looked(subject)
 	} else {
 		for i := range entries {
 			c.hideEntity(&entries[i])
 		}
 	}
-	return map[string]any{"history": orEmpty(entries)}, nil
+	return map[string]any{"history": orEmpty(entries)}, err
 }
 
 // profile replaces what is kept of a data subject beside the consents. Who is deleted stays so.
@@ -156,8 +156,7 @@ func (c *call) readCase() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.audit(&consentLine{event: eventRead, subject: stored.Subject})
-	return stored, nil
+	return stored, c.looked(stored.Subject)
 }
 
 // openCase replaces a case. Its data subject never changes: whoever acts on one person's case does not get into another's.

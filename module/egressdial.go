@@ -103,8 +103,10 @@ func (c *guardedConn) refuses(p *parcel) error {
 	if !p.people.still(func() {}) {
 		return errChanged
 	}
-	if p.bare {
-		p.sum("")
+	if p.toldFirst(p.bare) {
+		if refusal := p.sum(""); refusal != nil {
+			return refusal
+		}
 	}
 	return nil
 }

@@ -114,6 +114,7 @@ func (m *message) recordObjections(ctx context.Context, shared *consents, object
 		return err
 	}
 	var b consentstore.Batch
+	var lines []*consentLine
 	for _, purpose := range purposes {
 		recorded := slices.ContainsFunc(found[0].Records, func(r consentstore.Record) bool {
 			return r.Purpose == purpose && r.Recipient == "" && !r.GPCAt.IsZero()
@@ -122,20 +123,17 @@ func (m *message) recordObjections(ctx context.Context, shared *consents, object
 			b.Entries = append(b.Entries, consentstore.Entry{
 				Subject: objector, Purpose: purpose, Event: consentstore.Object, Entity: caller, GPC: true,
 			})
+			lines = append(lines, &consentLine{
+				decision: m.id, event: string(consentstore.Object), purpose: purpose, subject: objector, caller: caller, role: m.role(), gpc: true, rules: m.rules,
+			})
 		}
 	}
 	if len(b.Entries) == 0 {
 		return nil
 	}
-	if changed, err := shared.Apply(ctx, b); err != nil || !changed {
-		return err
+	changed, err := m.h.app.change(ctx, b, lines...)
+	if changed && err == nil {
+		m.h.metrics.gpcRecorded.Add(float64(len(lines)))
 	}
-	for _, e := range b.Entries {
-		m.h.metrics.gpcRecorded.Inc()
-		m.h.metrics.consentChanges.WithLabelValues(string(e.Event)).Inc()
-		m.h.app.audit.writeConsent(&consentLine{
-			decision: m.id, event: string(e.Event), purpose: e.Purpose, subject: objector, caller: caller, role: m.role(), gpc: true, rules: m.rules,
-		})
-	}
-	return nil
+	return err
 }

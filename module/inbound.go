@@ -61,10 +61,12 @@ func (a *arrival) admit() *rules.Refusal {
 	if a.out.Body == nil {
 		a.out.Body = http.NoBody
 	}
-	if a.body != nil && a.out.Body != http.NoBody {
+	bare := a.body == nil || a.out.Body == http.NoBody
+	if !bare {
 		a.hideBody()
-	} else if a.people == nil { // there is no later look
-		a.sum(a.outcome())
+	}
+	if a.people == nil && a.toldFirst(bare) { // there is no later look
+		return a.sum(a.outcome())
 	}
 	return nil
 }
@@ -99,11 +101,15 @@ func (a *arrival) watched(ctx context.Context) context.Context {
 // and others are on the connection; on HTTP/1 it writes first, so that the connection goes. HTTP/2 without TLS cannot be told
 // from it here: then the others have to be sent again.
 func (a *arrival) watch(got httptrace.GotConnInfo) {
+	var refusal *rules.Refusal
 	switch still := a.people.still(func() {}); {
-	case still && (a.body == nil || a.out.Body == http.NoBody): // who has a request whole can count on its audit line
-		a.sum(a.outcome())
 	case !still:
-		a.cancel(errChanged)
+		refusal = errChanged
+	case a.toldFirst(a.body == nil || a.out.Body == http.NoBody): // who has a request whole can count on its audit line
+		refusal = a.sum(a.outcome())
+	}
+	if refusal != nil {
+		a.cancel(refusal)
 		if _, shared := guardOf(got.Conn); !shared {
 			got.Conn.Close()
 		}
@@ -112,11 +118,11 @@ func (a *arrival) watch(got httptrace.GotConnInfo) {
 
 // late returns why the request, or the rest of it, was not sent, though it was admitted. Nil is no request.
 func (a *arrival) late() *rules.Refusal {
-	switch {
-	case a == nil:
+	if a == nil {
 		return nil
-	case context.Cause(a.out.Context()) == errChanged:
-		return errChanged
+	}
+	if refusal, ok := errors.AsType[*rules.Refusal](context.Cause(a.out.Context())); ok {
+		return refusal
 	}
 	return a.cutOff()
 }

@@ -36,7 +36,9 @@ type metrics struct {
 	geoBuilt       prometheus.Gauge
 	geoBroken      prometheus.Gauge
 	contradictions prometheus.Counter
+	auditEntries   prometheus.Counter
 	auditFailures  prometheus.Counter
+	auditRequired  prometheus.Gauge
 	panics         prometheus.Counter
 	driftSamples   *prometheus.CounterVec
 	drift          *prometheus.CounterVec
@@ -98,6 +100,8 @@ func newMetrics() *metrics {
 		geoBuilt:       gauge("geoip_built_timestamp_seconds", "When the database of countries in force was made; 0 without one."),
 		geoBroken:      gauge("geoip_broken", "1 while the database of countries does not load and an older one is in force."),
 		contradictions: plain("geoip_contradictions_total", "Messages whose caller counts as abroad because its address is in another country than it claims."),
+		auditEntries:   plain("audit_entries_total", "Audit lines that were written."),
+		auditRequired:  gauge("audit_required", "1 if nothing is sent that the audit log cannot tell of."),
 		auditFailures:  plain("audit_failures_total", "Audit lines that could not be written."),
 		consentChanges: counter("consent_changes_total", "Changes of consents, profiles and cases that the API or a Sec-GPC header made, by event.", "event"),
 		gpcRecorded:    plain("gpc_recorded_total", "Objections recorded because of a Sec-GPC header."),
@@ -129,7 +133,7 @@ func heldBytes() float64 {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
-		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditFailures, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
+		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditEntries, m.auditFailures, m.auditRequired, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
 		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, m.readers, storeState{}, peopleAbroadState{}, canaryState{}, m.canaryRuns,
 	}
 }
@@ -152,6 +156,10 @@ func (m *metrics) started(a *App) {
 	m.showRoutes(a)
 	for action := rules.Keep; int(action) < rules.ActionCount; action++ {
 		m.undeclared.WithLabelValues(action.String())
+	}
+	m.auditRequired.Set(0)
+	if a.AuditRequired {
+		m.auditRequired.Set(1)
 	}
 	for reason := rules.Authority; int(reason) < rules.ReasonCount; reason++ {
 		m.refusals.WithLabelValues(reason.String())

@@ -175,25 +175,27 @@ func (p *passage) close() {
 	}
 }
 
-// sum records what became of the request. "" is that it is sent.
-func (p *passage) sum(outcome string) {
+// toldFirst reports whether the request is told of before its head leaves: it has no body; or what cannot be told of may not
+// leave, and all of the body is held.
+func (p *passage) toldFirst(bare bool) bool { return bare || p.h.app.audit.required && !p.flows }
+
+// sum records what becomes of the request. "" is that it is sent. It returns why it may not be.
+func (p *passage) sum(outcome string) *rules.Refusal {
 	if p.body == nil {
-		p.tell(outcome, new(rules.Report), nil)
-		return
+		return p.tell(outcome, new(rules.Report), nil)
 	}
 	p.body.mu.Lock()
 	defer p.body.mu.Unlock()
-	p.body.tell(outcome)
+	return p.body.tell(outcome)
 }
 
 // tell records it, once, with the report of the body, and what candidate rules make of that.
-func (p *passage) tell(outcome string, ofBody *rules.Report, candidate *result) {
+func (p *passage) tell(outcome string, ofBody *rules.Report, candidate *result) *rules.Refusal {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.told {
-		return
+		return nil
 	}
-	p.told = true
 	report := new(rules.Report)
 	addReport(report, &p.report)
 	addReport(report, ofBody)
@@ -204,7 +206,9 @@ func (p *passage) tell(outcome string, ofBody *rules.Report, candidate *result) 
 	if p.refusal != nil {
 		res.status = p.statusOf(p.refusal, 0)
 	}
-	p.message.recordResult(res, p.beside.and(candidate))
+	refusal := p.message.recordResult(res, p.beside.and(candidate))
+	p.told = refusal == nil
+	return refusal
 }
 
 // judgedHead is what became of a request's head.

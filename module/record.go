@@ -33,6 +33,11 @@ type result struct {
 	refusal *rules.Refusal
 }
 
+// sends reports whether the message is sent to its end.
+func (r *result) sends() bool {
+	return r.outcome == outcomePassed || r.outcome == outcomeMinimized || r.outcome == outcomeOpaque
+}
+
 // judge chooses the rules for this message, once its status and header are known.
 func (m *message) judge() { m.judged = m.scope.Judge(&m.disclosure) }
 
@@ -76,12 +81,15 @@ func outcomeOf(r *rules.Report) string {
 	return outcomePassed
 }
 
-// record tells metrics and audit log about an answer, once: before its last byte leaves, or when it is given up.
-func (w *writer) record(outcome string) {
-	if !w.told {
-		w.told = true
-		w.m.record(outcome, w)
+// record tells metrics and audit log about an answer, once: before its last byte leaves, or when it is given up. It returns
+// why that byte may not leave; then the refusal is told of in its place.
+func (w *writer) record(outcome string) *rules.Refusal {
+	if w.told {
+		return nil
 	}
+	refusal := w.m.record(outcome, w)
+	w.told = refusal == nil
+	return refusal
 }
 
 // observe tells how long judging took, without the waiting for a slow client and without candidate rules.
@@ -92,7 +100,7 @@ func (w *writer) observe() {
 }
 
 // record tells metrics and audit log about an enforced message. w is nil where none was written.
-func (m *message) record(outcome string, w *writer) {
+func (m *message) record(outcome string, w *writer) *rules.Refusal {
 	res := &result{outcome: outcome}
 	var candidate *result
 	if w != nil {
@@ -105,21 +113,25 @@ func (m *message) record(outcome string, w *writer) {
 		}
 		candidate = w.candidate.result()
 	}
-	m.recordResult(res, candidate)
+	return m.recordResult(res, candidate)
 }
 
-// recordResult tells about what was sent or refused. A refusal is an event, too.
-func (m *message) recordResult(res, candidate *result) {
+// recordResult tells about what is sent or was refused, unless it may not be sent because it cannot be told of. A refusal is
+// an event, too.
+func (m *message) recordResult(res, candidate *result) *rules.Refusal {
 	if m.canary {
-		return
+		return nil
+	}
+	if refusal := m.h.app.audit.write(m, res, candidate); refusal != nil && res.sends() {
+		return refusal
 	}
 	m.h.metrics.record(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
-	m.h.app.audit.write(m, res, candidate)
 	m.h.app.recent.add(m, res, false)
 	if res.refusal != nil && m.h.app.events != nil {
 		m.emit(res)
 	}
+	return nil
 }
 
 // emit tells Caddy's events app of a refusal.

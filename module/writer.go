@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -48,6 +49,8 @@ type writer struct {
 	told    bool // metrics and audit log know
 	sent    bool // header and perhaps a part of the body left
 	broken  bool // the client is gone
+
+	withheld []byte // where the audit log is required
 
 	body      *body.JSON
 	candidate *shadow
@@ -184,6 +187,11 @@ func (w *writer) open() error {
 	switch kindOf(w.header, m.h.media) {
 	case kindOpaque:
 		w.state = statePassing
+		if w.m.h.app.audit.required { // nobody holds its end back
+			if refusal := w.record(outcomeOpaque); refusal != nil {
+				return w.refuse(refusal)
+			}
+		}
 		if w.sendAlone(w.length); w.state == stateRefused {
 			return errRefused
 		}
@@ -237,7 +245,12 @@ func (w *writer) sink(p []byte, last bool) error {
 		return refusal
 	}
 	if last { // who has an answer whole can count on its audit line
-		w.record(w.outcome())
+		if refusal := w.record(w.outcome()); refusal != nil {
+			return refusal
+		}
+	}
+	if w.m.h.app.audit.required {
+		p = w.withhold(p, last)
 	}
 	if w.sent && len(p) == 0 {
 		return nil
@@ -255,6 +268,18 @@ func (w *writer) sink(p []byte, last bool) error {
 		return err
 	}
 	return w.push()
+}
+
+// withhold keeps back what may be the end of the answer until its audit line is written: a bracket, a quote or white space,
+// which tell nothing of anybody.
+func (w *writer) withhold(p []byte, last bool) []byte {
+	if len(w.withheld) > 0 {
+		p, w.withheld = slices.Concat(w.withheld, p), nil
+	}
+	if end := len(p) - 1; !last && end >= 0 && strings.IndexByte("}]\" \t\r\n", p[end]) >= 0 {
+		p, w.withheld = p[:end], []byte{p[end]}
+	}
+	return p
 }
 
 // sendHeader writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.

@@ -186,16 +186,7 @@ func (j *Judge) consentOf(p *Pending, person *Person, minor bool, now time.Time)
 		if c.Purpose != j.disclosure.Purpose || c.Given.IsZero() || !j.granted(c.Recipient) {
 			continue
 		}
-		lacks := Permitted
-		switch {
-		case minor && !c.ByGuardian:
-			lacks = GuardianMissing
-		case !withdrawn.IsZero() && !c.Given.After(withdrawn), c.Given.After(now),
-			!c.Expires.IsZero() && !now.Before(c.Expires), c.Level <= LevelBundled:
-			lacks = ConsentMissing
-		case !objected.IsZero() && !c.Given.After(objected):
-			lacks = Objection
-		}
+		lacks := c.lacks(minor, objected, withdrawn, now)
 		switch g := (grant{c.Level, int32(c.Policy), c.Categories}); {
 		case lacks != Permitted:
 			if is.lacking == Permitted || lacks < is.lacking {
@@ -219,6 +210,20 @@ func (j *Judge) consentOf(p *Pending, person *Person, minor bool, now time.Time)
 		is.lacking = Objection
 	}
 	return is
+}
+
+// lacks returns why a consent does not count; Permitted where it does.
+func (c *Consent) lacks(minor bool, objected, withdrawn, now time.Time) Reason {
+	switch {
+	case minor && !c.ByGuardian:
+		return GuardianMissing
+	case !withdrawn.IsZero() && !c.Given.After(withdrawn), c.Given.After(now),
+		!c.Expires.IsZero() && !now.Before(c.Expires), c.Level <= LevelBundled:
+		return ConsentMissing
+	case !objected.IsZero() && !c.Given.After(objected):
+		return Objection
+	}
+	return Permitted
 }
 
 // intern returns the same grants for the same list, so that facts stay comparable.

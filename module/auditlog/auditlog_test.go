@@ -209,7 +209,8 @@ func TestFull(t *testing.T) {
 		}
 	}
 	v := verify(t, f.Bytes())
-	if v.Head.Seq != 4 || len(v.Findings) != 2 || v.Findings[0].Line != 3 || v.Findings[1].Line != 4 {
+	if v.Head.Seq != 4 || len(v.Findings) != 2 || v.Findings[0].Line != 3 || v.Findings[1].Line != 4 ||
+		!strings.Contains(v.Findings[1].What, "cut off while it was written") {
 		t.Errorf("%+v in\n%s", v, f.String())
 	}
 	for _, entry := range []string{"", "\n", "{}\n", "[]\n"} {

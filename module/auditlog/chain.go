@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,18 +120,23 @@ func Continue(w io.Writer, file string) (*Chain, error) {
 // rotatedAt is what Caddy's file writer puts behind the name of a file that it rotates, with .gz or .zst when it is compressed.
 var rotatedAt = regexp.MustCompile(`^-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}`)
 
-// lastRotated returns the last line of the files that were rotated: audit-2026-11-22T09-00-00.000.jsonl, perhaps with .gz. One
-// that cannot be read, such as half of a compressed file, is passed over: verify finds what is missing then.
-func lastRotated(file string) (last []byte) {
+// Files are those of a log: what was rotated out of it, and the file.
+func Files(file string) []string { return append(rotated(file), file) }
+
+// rotated are files such as audit-2026-11-22T09-00-00.000.jsonl, perhaps with .gz.
+func rotated(file string) []string {
 	ext := filepath.Ext(file)
 	name := strings.TrimSuffix(file, ext)
 	found, _ := filepath.Glob(name + "-*" + ext + "*")
-	for _, rotated := range found {
-		if !rotatedAt.MatchString(strings.TrimPrefix(rotated, name)) {
-			continue // another log
-		}
+	return slices.DeleteFunc(found, func(other string) bool { return !rotatedAt.MatchString(strings.TrimPrefix(other, name)) })
+}
+
+// lastRotated returns the last line of the files that were rotated. One that cannot be read, such as half of a compressed
+// file, is passed over: verify finds what is missing then.
+func lastRotated(file string) (last []byte) {
+	for _, older := range rotated(file) {
 		var line []byte
-		if readFile(rotated, func(e Entry) error { line = append(line[:0], e.Text...); return nil }) == nil && seqOf(line) > seqOf(last) {
+		if readFile(older, func(e Entry) error { line = append(line[:0], e.Text...); return nil }) == nil && seqOf(line) > seqOf(last) {
 			last = line
 		}
 	}

@@ -164,6 +164,20 @@ type Verifier struct {
 	started  bool
 }
 
+// mostFindings are kept: a log that is none has one in every line.
+const mostFindings = 1000
+
+// Verify checks whole logs. read is called with how many entries were read so far, and its error ends it.
+func (v *Verifier) Verify(paths []string, read func(n int) error) error {
+	err := Read(paths, func(e Entry) error {
+		v.Next(e)
+		v.Findings = v.Findings[:min(len(v.Findings), mostFindings)]
+		return read(v.Entries)
+	})
+	v.End()
+	return err
+}
+
 // Next checks an entry.
 func (v *Verifier) Next(e Entry) {
 	v.Entries++
@@ -171,6 +185,9 @@ func (v *Verifier) Next(e Entry) {
 	seq := fields[0].Uint()
 	prev, err := hex.DecodeString(fields[1].String())
 	switch {
+	case v.torn(e.Text):
+		v.found(e, "an entry was cut off while it was written, as by a full disk: the next one stands in its place")
+		return
 	case !gjson.ValidBytes(e.Text) || seq == 0 || err != nil || len(prev) != sha256.Size:
 		v.found(e, "this is no entry: it was cut off, or changed")
 		return // the next one follows the one before
@@ -195,6 +212,12 @@ func (v *Verifier) Next(e Entry) {
 	if seq == v.Known.Seq && v.Head != v.Known {
 		v.found(e, "this entry is another one than the head that was noted")
 	}
+}
+
+// torn reports whether a line is the beginning of an entry that would follow, and no more.
+func (v *Verifier) torn(line []byte) bool {
+	start := v.Head.append(nil)
+	return len(line) > 0 && bytes.HasPrefix(start, line) || bytes.HasPrefix(line, start) && !gjson.ValidBytes(line)
 }
 
 // End checks that there is a log, and that it goes as far as is known.

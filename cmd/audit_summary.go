@@ -1,0 +1,123 @@
+package cmd
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-minimize/minimize/module/auditlog"
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// summarize prints who received what in the entries that are meant.
+func summarize(c *cobra.Command, f *auditFlags, paths []string, asJSON bool) error {
+	s := &auditlog.Summary{}
+	n, err := f.each(paths, c.ErrOrStderr(), s.Add)
+	switch {
+	case err != nil || n == 0:
+	case asJSON:
+		err = printJSON(c.OutOrStdout(), map[string]any{"entries": n, "received": s.Rows()})
+	default:
+		newPainter(c.OutOrStdout()).received(s.Rows(), len(f.subjects) > 0)
+	}
+	return auditShown(c, f, n, err)
+}
+
+// received prints who received what. About somebody, it says how much was about nobody else.
+func (p *painter) received(rows []*auditlog.Received, aboutSomebody bool) {
+	shared := false
+	for i, r := range rows {
+		if i > 0 {
+			fmt.Fprintln(p.out)
+		}
+		head := p.paint(bold, receiverOf(r))
+		if len(r.Purposes) > 0 {
+			head += "  " + p.paint(faint, strings.Join(r.Purposes, ", "))
+		}
+		fmt.Fprintln(p.out, head)
+		fmt.Fprintf(p.out, "  %s, %s\n", messagesOf(r, aboutSomebody), period(r))
+		if r.Report {
+			fmt.Fprintln(p.out, "  "+p.paint(yellow, "Report mode: everything was sent as it came."))
+		}
+		shared = shared || r.Alone < r.Messages
+		width := 0
+		for category := range r.Values {
+			width = max(width, cellsOf(category))
+		}
+		for _, category := range slices.Sorted(maps.Keys(r.Values)) {
+			fmt.Fprintf(p.out, "  %s  %s\n", pad(category, width), p.done(r.Values[category]))
+		}
+	}
+	if aboutSomebody && shared {
+		fmt.Fprintf(p.out, "\n%s\n", p.paint(faint, "Values are counted over whole messages: where one is about others too, theirs are among them."))
+	}
+}
+
+func receiverOf(r *auditlog.Received) string {
+	recipient := r.Recipient
+	if r.Country != "" {
+		recipient += " in " + r.Country
+	}
+	switch {
+	case r.Direction == "egress":
+		return "us → " + recipient
+	case r.Direction == "inbound":
+		return cmp.Or(recipient, r.Role) + " → us"
+	case r.Recipient != "":
+		return recipient + " (" + r.Role + ")"
+	}
+	return r.Role
+}
+
+// messagesOf says how many there were: 12 messages, 3 about nobody else, 1 refused, read ×2.
+func messagesOf(r *auditlog.Received, aboutSomebody bool) string {
+	var parts []string
+	if r.Messages > 0 {
+		noun := "messages"
+		if r.Messages == 1 {
+			noun = "message"
+		}
+		parts = append(parts, humanize.Comma(int64(r.Messages))+" "+noun)
+	}
+	if aboutSomebody && r.Alone > 0 {
+		parts = append(parts, humanize.Comma(int64(r.Alone))+" about nobody else")
+	}
+	if r.Refused > 0 {
+		parts = append(parts, humanize.Comma(int64(r.Refused))+" refused")
+	}
+	for _, event := range slices.Sorted(maps.Keys(r.Events)) {
+		parts = append(parts, fmt.Sprintf("consent %s ×%s", event, humanize.Comma(int64(r.Events[event]))))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// period is when it was: the first and the last time.
+func period(r *auditlog.Received) string {
+	const minutes = "2006-01-02 15:04Z"
+	first, last := r.First.Format(minutes), r.Last.Format(minutes)
+	if first == last {
+		return first
+	}
+	return first + " to " + last
+}
+
+// what was done to values, in the order of the actions.
+var doneWords = [...]struct{ word, color string }{
+	rules.Keep: {"kept", green}, rules.Mask: {"masked", yellow}, rules.Pseudonymize: {"pseudonymized", yellow},
+	rules.Blank: {"blanked", faint}, rules.Strip: {"stripped", faint}, rules.Block: {"blocked", red},
+}
+
+func (p *painter) done(actions map[string]int) string {
+	var parts []string
+	for action, as := range doneWords {
+		if n := actions[rules.Action(action).String()]; n > 0 {
+			parts = append(parts, p.paint(as.color, fmt.Sprintf("%s ×%s", as.word, humanize.Comma(int64(n)))))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
