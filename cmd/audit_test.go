@@ -37,7 +37,8 @@ func auditOf(t testing.TB, n int) string {
 			end = `"outcome":"refused","reason":"limit","rule":"no-export","values":{}`
 		}
 		token := ring.Append(nil, "audit", "caller", fmt.Appendf(nil, "c-%d", i%5))
-		_, err := fmt.Fprintf(c, `{"time":"2026-11-%02dT10:00:00.000Z","decision":"d%d","direction":"response","caller":"%s","role":"%s","purpose":"care",%s}`+"\n",
+		_, err := fmt.Fprintf(c, `{"time":"2026-11-%02dT10:00:00.000Z","decision":"d%d","direction":"response","caller":"%s","role":"%s","purpose":"care",%s,"node":"gateway-1",`+
+			`"subjects":1,"people":[{"token":"%[3]s","consent":{"given":"2026-10-02T08:15:00Z","level":"explicit","policy":6}}]}`+"\n",
 			1+i%28, i, token, role, end)
 		if err != nil {
 			t.Fatal(err)
@@ -140,7 +141,7 @@ func TestAuditQuery(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
 	out, _, _ = runAudit(t, "export", "--decision", "d7", file)
-	if !strings.HasPrefix(out, "seq,time,decision,") || !strings.Contains(out, "\n8,2026-11-08T10:00:00.000Z,d7,,response,,hm1_2026-11_") {
+	if !strings.HasPrefix(out, "seq,time,decision,") || !strings.Contains(out, "\n8,2026-11-08T10:00:00.000Z,d7,gateway-1,response,,hm1_2026-11_") {
 		t.Error(out)
 	}
 	for _, args := range []string{"query --from yesterday x", "verify --head 5 x", "verify", "query " + filepath.Join(keys, "nothing"), "query " + filepath.Join(keys, "2026-11"), "export --keys " + keys + "x --caller a " + file, "sing"} {
@@ -174,7 +175,7 @@ func aboutPeople(t *testing.T) (file, keys string) {
 	support := `"direction":"response","role":"support","purpose":"care","mode":"enforce","outcome":"minimized","values":{"contact.phone mask":2,"order keep":1}`
 	write("2026-10", "2026-10-01T10:00:00.000Z", support, "u-1")
 	write("2026-11", "2026-11-02T10:00:00.000Z", support, "u-2", "u-1")
-	write("2026-11", "2026-11-03T10:00:00.000Z", strings.Replace(support, "minimized", "refused", 1), "u-1")
+	write("2026-11", "2026-11-03T10:00:00.000Z", strings.Replace(support, "minimized", "refused", 1))
 	write("2026-11", "2026-11-03T11:00:00.000Z", support, "u-2")
 	write("2026-11", "2026-11-04T10:00:00.000Z", strings.NewReplacer("care", "fraud", "support", "risk", "enforce", "report").Replace(support), "u-1")
 	write("2026-11", "2026-11-05T10:00:00.000Z", `"direction":"egress","role":"risk","recipient":"ads","recipient_country":"US","purpose":"advertising","mode":"enforce","outcome":"passed","values":{"device pseudonymize":1200}`, "u-1")
@@ -204,7 +205,7 @@ risk  fraud
   order          kept ×1
 
 support  care
-  2 messages, 1 about nobody else, 1 refused, 2026-10-01 10:00Z to 2026-11-03 10:00Z
+  2 messages, 1 about nobody else, 2026-10-01 10:00Z to 2026-11-02 10:00Z
   contact.phone  masked ×4
   order          kept ×2
 
@@ -223,6 +224,10 @@ Values are counted over whole messages: where one is about others too, theirs ar
 	out, _, _ = runAudit(t, "query", "--subject", "u-1", "--keys", keys, "--recipient", "ads", "--summary", "--json", file)
 	if err := json.Unmarshal([]byte(out), &received); err != nil || received.Entries != 1 || received.Received[0].Values["device"]["pseudonymize"] != 1200 {
 		t.Errorf("%v: %s", err, out)
+	}
+	if out, _, _ := runAudit(t, "query", "--role", "support", "--until", "2026-11-03", "--summary", file); out !=
+		"support  care\n  3 messages, 1 refused, 2026-10-01 10:00Z to 2026-11-03 11:00Z\n  contact.phone  masked ×6\n  order          kept ×3\n" {
+		t.Errorf("got %s", out)
 	}
 	if out, _, failed := runAudit(t, "query", "--subject", "u-9", "--keys", keys, "--summary", file); !failed || out != "" {
 		t.Errorf("of nobody it says %q", out)

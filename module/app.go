@@ -78,11 +78,14 @@ type App struct {
 	budget   *body.Budget
 	recent   *recent   // nil: there is no console
 	consents *consents // nil: no store is configured
+	abroad   *peopleAbroad
 	current  atomic.Pointer[snapshot]
 	drift    atomic.Pointer[drift]
 	loads    atomic.Int64 // how often a change was taken
 
-	uncovered int // routes that bypass minimize
+	uncovered int                 // routes that bypass minimize
+	titles    map[*Handler]string // where the handlers stand
+	canary    *canary
 
 	mu        sync.Mutex // guards what Provision, the watcher and tests change
 	loaded    *loaded
@@ -92,12 +95,14 @@ type App struct {
 
 	stop chan struct{}
 	done chan struct{}
+	kept chan struct{} // abroad is
 }
 
 // route is what a handler needs of the rules.
 type route struct {
 	documents []string // empty: all
 	report    bool
+	handler   *Handler // nil: it judges no answers
 	api       bool     // it serves consents and judges nothing
 	country   bool     // the route says where its callers are
 	roles     []string // constants of the configuration
@@ -156,6 +161,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.events = events.(*caddyevents.App)
 	if a.consents, err = a.Consent.provision(a.logger); err != nil {
+		return err
+	}
+	if err := a.provisionPeopleAbroad(); err != nil {
 		return err
 	}
 	if a.geo, err = openGeoIP(a.GeoIP); err != nil {
@@ -242,7 +250,7 @@ func (a *App) watch(keys *fileKeys) {
 	a.tokenKeys = append(a.tokenKeys, keys)
 }
 
-// Start opens the consent store and the audit log, walks the routes and watches the files.
+// Start opens the consent store and the audit log, walks the routes, and watches the files and, by a canary, the routes.
 func (a *App) Start() error {
 	if !slices.ContainsFunc(a.routes, func(u *route) bool { return !u.api }) {
 		a.logger.Warn("no route has a `minimize` directive: nothing is minimized")
@@ -259,8 +267,10 @@ func (a *App) Start() error {
 		return err
 	}
 	redirectStandardLog(a.logger)
-	a.stop, a.done = make(chan struct{}), make(chan struct{})
+	a.canary = newCanary(a)
+	a.stop, a.done, a.kept = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go a.poll(pollEvery)
+	go a.keepPeopleAbroad()
 	return nil
 }
 
@@ -269,19 +279,25 @@ func (a *App) Stop() error {
 	if a.stop != nil {
 		close(a.stop)
 		<-a.done
+		<-a.kept
 		a.stop = nil
 	}
 	running.CompareAndSwap(a, nil)
 	return a.audit.close()
 }
 
-// Cleanup gives the consent store back, also where the app never started.
+// Cleanup gives back what apps share, also where the app never started.
 func (a *App) Cleanup() error {
-	if a.consents == nil {
-		return nil
+	var errs []error
+	if a.abroad != nil {
+		_, err := peopleAbroadPool.Delete(a.abroad.key)
+		errs = append(errs, err)
 	}
-	_, err := consentSources.Delete(a.consents.key)
-	return err
+	if a.consents != nil {
+		_, err := consentSources.Delete(a.consents.key)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // check reports what of a route's configuration the rules do not know.

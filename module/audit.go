@@ -132,8 +132,8 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 			fields = append(fields, zap.String("recipient_country", entry.Country))
 		}
 	}
-	if m.judged != nil && m.judged.Mechanism() != "" {
-		fields = append(fields, zap.String("mechanism", m.judged.Mechanism()))
+	if m.judged != nil && res.outcome != outcomeRefused {
+		fields = append(fields, m.told()...)
 	}
 	if m.contradicted {
 		fields = append(fields, zap.Bool("contradicted", true))
@@ -142,6 +142,17 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 		fields = append(fields, zap.Object("candidate", auditResult{m.rules.candidate, candidate}))
 	}
 	return l.line(fields)
+}
+
+// told is what lets data leave for another country, and whom the message tells of.
+func (m *message) told() (fields []zap.Field) {
+	if mechanism := m.judged.Mechanism(); mechanism != "" {
+		fields = append(fields, zap.String("mechanism", mechanism))
+	}
+	if n := m.reached.count(); n > 0 {
+		fields = append(fields, zap.Int("subjects", n), zap.Array("people", auditPeople{m}))
+	}
+	return fields
 }
 
 // line writes an entry, and returns the refusal where it has to be there and is not.
@@ -220,6 +231,42 @@ func (l *audit) writeConsent(c *consentLine) *rules.Refusal {
 		zap.String("node", l.node),
 		zap.String("rules", c.rules.enforced.Hash()),
 	})
+}
+
+// auditPeople are the first data subjects that a message tells of: by token, and with what each had agreed to where a rule asks.
+type auditPeople struct{ m *message }
+
+// MarshalLogArray writes them. Without keys there are consents of nobody.
+func (p auditPeople) MarshalLogArray(enc zapcore.ArrayEncoder) error {
+	for _, reached := range p.m.reached.named() {
+		token, agreed := p.m.rules.token(auditlog.Subject, reached.id), p.m.judged.Agreed(reached.person)
+		if token == "" && agreed == nil {
+			continue
+		}
+		err := enc.AppendObject(zapcore.ObjectMarshalerFunc(func(enc zapcore.ObjectEncoder) error {
+			if token != "" {
+				enc.AddString("token", token)
+			}
+			if agreed != nil {
+				return enc.AddObject("consent", auditConsent{agreed})
+			}
+			return nil
+		}))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type auditConsent struct{ agreed *rules.Consent }
+
+// MarshalLogObject writes which consent it is, and not what it says.
+func (c auditConsent) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("given", c.agreed.Given.UTC().Format(time.RFC3339Nano))
+	enc.AddString("level", c.agreed.Level.String())
+	enc.AddInt("policy", c.agreed.Policy)
+	return nil
 }
 
 type auditResult struct {

@@ -102,23 +102,41 @@ func (a *App) routeStates() ([]console.Route, error) {
 		return nil, fmt.Errorf("reading the routes: %w", err)
 	}
 	var routes []console.Route
-	open, stand := walked(sites)
-	for _, b := range open {
+	for _, b := range bypasses(sites) {
 		note := "reaches " + b.Handler + " without minimize"
 		if b.Partly {
 			note = "reaches " + b.Handler + " through minimize for some requests only"
 		}
-		routes = append(routes, console.Route{Name: b.Route, State: "uncovered", Handler: b.Handler, Note: note})
+		routes = append(routes, console.Route{Name: b.Route, State: console.Uncovered, Note: note})
 	}
-	for _, s := range stand {
-		state, note := "enforced", ""
-		if s.mode == modeReport {
-			state, note = "report", "nothing is minimized there"
-		}
-		routes = append(routes, console.Route{Name: s.where, State: state, Handler: s.handler, Note: note})
+	var protected map[string]bool
+	if shown := a.canary.shown.Load(); shown != nil {
+		protected = *shown
 	}
-	slices.SortStableFunc(routes, func(a, b console.Route) int { return -cmp.Compare(a.State, b.State) }) // uncovered, report, enforced
+	for h, title := range titlesOf(sites) {
+		routes = append(routes, h.routeState(title, protected))
+	}
+	slices.SortFunc(routes, func(a, b console.Route) int {
+		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Name, b.Name))
+	})
 	return routes, nil
+}
+
+// routeState is how a handler protects its route. A recipient's is asked by no canary, since it answers nobody.
+func (h *Handler) routeState(title string, protected map[string]bool) console.Route {
+	r := console.Route{Name: title, State: console.Enforced}
+	safe, asked := protected[title]
+	switch {
+	case h.Mode == modeReport:
+		r.State, r.Note = console.Report, "nothing is minimized there"
+	case h.route.recipient != "":
+		r.Note = "to " + h.route.recipient
+	case asked && safe:
+		r.Note = "the canary got nothing it may not have"
+	case asked:
+		r.State, r.Note = console.Unprotected, "the canary got what it may not have, or no answer: see the log"
+	}
+	return r
 }
 
 // ruleStates are the rules in force, by the choice of documents.

@@ -184,7 +184,7 @@ func TestConsoleNow(t *testing.T) {
 	page := d.page("now")
 	for _, want := range []string{
 		"The last 2 messages", `unreadable`, `<strong>support</strong>`, "GET /api/**", "for after_sales", "contact.phone",
-		`<span class="a a-mask">mask</span>`, `<span class="a a-strip">strip</span> device.imei`, `<span class="state s-enforced">enforced</span>`, "all documents",
+		`<span class="a a-mask">mask</span>`, `<span class="a a-strip">strip</span> device.imei`, `<span class="state s-good">enforced</span>`, "all documents",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -218,11 +218,17 @@ func TestConsoleRoutes(t *testing.T) {
 	d.get("/api/orders", d.as("agent-17", "support"))
 	page := d.page("now")
 	for _, want := range []string{
-		`<span class="state s-uncovered">not covered</span>`, "/old/*", "reaches reverse_proxy", `<span class="state s-report">report</span>`,
+		`<span class="state s-bad">not covered</span>`, "/old/*", "reaches reverse_proxy", `<span class="state s-warn">report</span>`,
 		"nothing is minimized there", "would be minimized",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
+		}
+	}
+	enforced := &Handler{Mode: modeEnforce, route: &route{}}
+	for protected, want := range map[bool]console.State{true: console.Enforced, false: console.Unprotected} {
+		if got := enforced.routeState("a route", map[string]bool{"a route": protected}); got.State != want || got.Note == "" {
+			t.Errorf("where the canary says %v the route is %v", protected, got)
 		}
 	}
 	if i, j := strings.Index(page, "not covered"), strings.Index(page, ">report<"); i > j {

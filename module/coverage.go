@@ -46,9 +46,9 @@ type hop struct {
 // link is a handler of a route.
 type link struct {
 	name    string
-	inner   [][]hop // routes that run inside of it, writing to what it writes to
-	invokes string  // the named route that runs in its place
-	mode    string  // of what judges, once it is provisioned
+	inner   [][]hop  // routes that run inside of it, writing to what it writes to
+	invokes string   // the named route that runs in its place
+	judges  *Handler // it, where it is one of a configuration that runs
 }
 
 // site is a server: its routes, those for its errors, and those that `invoke` names.
@@ -75,31 +75,33 @@ func Bypasses(config []byte) ([]Bypass, error) {
 }
 
 func bypasses(sites []site) []Bypass {
-	found, _ := walked(sites)
-	return found
+	var w coverageWalk
+	w.sites(sites)
+	return w.found
 }
 
-// walked returns what bypasses minimize, and where it stands.
-func walked(sites []site) (found []Bypass, stand []judgedAt) {
-	for _, s := range sites {
-		w := coverageWalk{named: s.named}
-		w.walk("server "+s.name, s.routes, cover{})
-		// The error routes write past the handlers of the primary ones.
-		w.walk("server "+s.name+", handle_errors", s.errors, cover{})
-		found, stand = append(found, w.found...), append(stand, w.stand...)
-	}
-	return found, stand
+// titlesOf says where the handlers stand that judge, and those of the transports that do.
+func titlesOf(sites []site) map[*Handler]string {
+	w := coverageWalk{titles: make(map[*Handler]string)}
+	w.sites(sites)
+	return w.titles
 }
 
 type coverageWalk struct {
-	named map[string]hop
-	depth int
-	found []Bypass
-	stand []judgedAt
+	named  map[string]hop
+	titles map[*Handler]string // nil: nobody asks
+	depth  int
+	found  []Bypass
 }
 
-// judgedAt is a place where messages are judged.
-type judgedAt struct{ where, handler, mode string }
+func (w *coverageWalk) sites(sites []site) {
+	for _, s := range sites {
+		w.named = s.named
+		w.walk("server "+s.name, s.routes, cover{})
+		// The error routes write past the handlers of the primary ones.
+		w.walk("server "+s.name+", handle_errors", s.errors, cover{})
+	}
+}
 
 // walk follows routes in their order. A minimize before them covers what comes later; one inside a nested list covers that
 // list only, which is less than Caddy does, so that a doubt is a finding.
@@ -129,8 +131,8 @@ func (w *coverageWalk) hop(where string, route hop, c cover) {
 		if l.name == "minimize" {
 			c.always = true
 		}
-		if l.mode != "" {
-			w.stand = append(w.stand, judgedAt{where, l.name, l.mode})
+		if w.titles != nil && l.judges != nil && w.titles[l.judges] == "" {
+			w.titles[l.judges] = where
 		}
 		if !c.always && !slices.Contains(harmless, l.name) {
 			w.found = append(w.found, Bypass{Route: where, Handler: l.name, Partly: len(c.when) > 0})
@@ -173,6 +175,7 @@ func (a *App) checkCoverage() error {
 		return err
 	}
 	found := bypasses(sites)
+	a.titles = titlesOf(sites)
 	a.uncovered = len(found)
 	if !a.Strict {
 		for _, b := range found {

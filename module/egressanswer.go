@@ -103,6 +103,8 @@ func (p *parcel) collected() *message {
 	d := &m.disclosure
 	d.Position, d.Time, d.Download, d.Objected = rules.Inbound, p.t.now(), false, nil
 	m.people, d.People = nil, nil
+	m.reached = new(reached)
+	d.Reached = m.reached.add
 	if shared := m.h.app.consents; shared != nil {
 		m.people = &sending{People: shared.For(p.req.Context())}
 		d.People = m.people

@@ -103,7 +103,7 @@ func (c *guardedConn) refuses(p *parcel) error {
 	if !p.people.still(func() {}) {
 		return errChanged
 	}
-	if p.bare {
+	if p.toldFirst(p.bare) {
 		if refusal := p.sum(""); refusal != nil {
 			return refusal
 		}

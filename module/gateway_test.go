@@ -122,6 +122,7 @@ func (g *gateway) adapt(upstream, global, site string) ([]byte, error) {
 	auto_https off
 	metrics
 	grace_period 1s
+	storage file_system {dir}/storage
 	log default {
 		output file {dir}/caddy.log
 		level DEBUG

@@ -126,6 +126,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.route = &route{
 		documents: h.Documents,
 		report:    h.Mode == modeReport,
+		handler:   h,
 		country:   h.caller.country != nil,
 		roles:     h.caller.constantRoles(),
 		purposes:  h.caller.purposes(),
@@ -175,6 +176,7 @@ type message struct {
 	started    time.Time
 	denied     error // why the caller's token does not count; nil: it does, or there is none
 
+	canary       bool // nobody asks, so nobody is told of it
 	contradicted bool // the caller's address is in another country than it claims
 }
 
@@ -208,7 +210,10 @@ func (h *Handler) newMessage(r *http.Request) *message {
 		m.disclosure.Subject = h.subject.one(who)
 	}
 	m.disclosure.Unnamed = h.subject != nil && m.disclosure.Subject == ""
-	if shared := h.app.consents; shared != nil {
+	if m.canary = isCanary(r); m.canary && h.app.consents != nil {
+		m.people = &sending{People: nobodys{}, hasty: nobodys{}}
+		m.disclosure.People = m.people
+	} else if shared := h.app.consents; shared != nil {
 		m.people = newSending(shared, r.Context())
 		m.disclosure.People, m.disclosure.Time = m.people, shared.Now()
 	}

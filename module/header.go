@@ -85,6 +85,9 @@ func usualHeaders() map[string]depth {
 func (m *message) cleaned(upstream http.Header, table *rules.Table) http.Header {
 	sieve := headerSieve{scope: m.scope, table: table, host: m.host}
 	clean := sieve.clean(upstream, m.h.headers.passing, func(name string, dropped int) {
+		if m.canary {
+			return
+		}
 		m.h.metrics.headers.WithLabelValues(strings.ToLower(name)).Add(float64(dropped))
 	})
 	clean["Cache-Control"] = m.h.headers.cache

@@ -61,9 +61,11 @@ func (a *arrival) admit() *rules.Refusal {
 	if a.out.Body == nil {
 		a.out.Body = http.NoBody
 	}
-	if a.body != nil && a.out.Body != http.NoBody {
+	bare := a.body == nil || a.out.Body == http.NoBody
+	if !bare {
 		a.hideBody()
-	} else if a.people == nil { // there is no later look
+	}
+	if a.people == nil && a.toldFirst(bare) { // there is no later look
 		return a.sum(a.outcome())
 	}
 	return nil
@@ -103,7 +105,7 @@ func (a *arrival) watch(got httptrace.GotConnInfo) {
 	switch still := a.people.still(func() {}); {
 	case !still:
 		refusal = errChanged
-	case a.body == nil || a.out.Body == http.NoBody: // who has a request whole can count on its audit line
+	case a.toldFirst(a.body == nil || a.out.Body == http.NoBody): // who has a request whole can count on its audit line
 		refusal = a.sum(a.outcome())
 	}
 	if refusal != nil {

@@ -50,6 +50,8 @@ type metrics struct {
 	undeclared     *prometheus.CounterVec
 	streams        prometheus.Gauge
 	hold           prometheus.GaugeFunc
+	readers        *wideReaders
+	canaryRuns     *prometheus.CounterVec
 }
 
 var (
@@ -112,10 +114,12 @@ func newMetrics() *metrics {
 		streams:        gauge("streams", "Bodies that are being judged."),
 		routes:         gauges("routes", "Routes that are enforced, those in report mode, where nothing is minimized, and uncovered ones, which reach a backend without minimize.", "state"),
 		rulesInfo:      gauges("rules_info", "The hash of the rules in force, by the choice of documents.", "documents", "hash"),
+		canaryRuns:     counter("canary_runs_total", "Runs in which a canary asked all enforced routes, by the worst result of a route.", "result"),
 		hold: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes",
 			Help: "Bytes of bodies that are held until they are judged.",
 		}, heldBytes),
+		readers: newWideReaders(),
 	}
 }
 
@@ -130,7 +134,7 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
 		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditEntries, m.auditFailures, m.auditRequired, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
-		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, storeState{},
+		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, m.readers, storeState{}, peopleAbroadState{}, canaryState{}, m.canaryRuns,
 	}
 }
 
@@ -159,6 +163,9 @@ func (m *metrics) started(a *App) {
 	}
 	for reason := rules.Authority; int(reason) < rules.ReasonCount; reason++ {
 		m.refusals.WithLabelValues(reason.String())
+	}
+	for _, result := range canaryResults {
+		m.canaryRuns.WithLabelValues(result)
 	}
 	m.reloaded(a, nil)
 	m.tokenKeysBroken(a, 0)

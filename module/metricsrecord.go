@@ -27,6 +27,7 @@ func (m *metrics) record(msg *message, res *result) {
 		})
 		m.recordUndeclared(res.report)
 		m.recordDisclosures(msg, res.report, rules.Pseudonymize)
+		m.recordPeople(msg)
 	}
 }
 
@@ -102,6 +103,7 @@ func (m *metrics) reportRecord(msg *message, res *result) {
 	m.wouldRecord(msg, "report", res)
 	if res.report != nil {
 		m.recordDisclosures(msg, res.report, rules.Block)
+		m.recordPeople(msg)
 	}
 }
 

@@ -175,6 +175,10 @@ func (p *passage) close() {
 	}
 }
 
+// toldFirst reports whether the request is told of before its head leaves: it has no body; or what cannot be told of may not
+// leave, and all of the body is held.
+func (p *passage) toldFirst(bare bool) bool { return bare || p.h.app.audit.required && !p.flows }
+
 // sum records what becomes of the request. "" is that it is sent. It returns why it may not be.
 func (p *passage) sum(outcome string) *rules.Refusal {
 	if p.body == nil {

@@ -43,7 +43,7 @@ func (m *message) judge() { m.judged = m.scope.Judge(&m.disclosure) }
 
 // newShadow judges by the candidate rules beside the enforced ones; nil where there are none.
 func (m *message) newShadow() *shadow {
-	if m.rules.candidate == nil {
+	if m.rules.candidate == nil || m.canary {
 		return nil
 	}
 	return newShadow(m, m.judgeBeside())
@@ -94,7 +94,7 @@ func (w *writer) record(outcome string) *rules.Refusal {
 
 // observe tells how long judging took, without the waiting for a slow client and without candidate rules.
 func (w *writer) observe() {
-	if w.body != nil {
+	if w.body != nil && !w.m.canary {
 		w.m.h.metrics.engine.Observe((w.spent - w.blocked).Seconds())
 	}
 }
@@ -119,6 +119,9 @@ func (m *message) record(outcome string, w *writer) *rules.Refusal {
 // recordResult tells about what is sent or was refused, unless it may not be sent because it cannot be told of. A refusal is
 // an event, too.
 func (m *message) recordResult(res, candidate *result) *rules.Refusal {
+	if m.canary {
+		return nil
+	}
 	if refusal := m.h.app.audit.write(m, res, candidate); refusal != nil && res.sends() {
 		return refusal
 	}
@@ -157,6 +160,9 @@ func (m *message) recipientCountry() string {
 func (m *message) recordReport(t *tee) { m.recordWould(t.result(), t.shadows.candidate.result()) }
 
 func (m *message) recordWould(res, candidate *result) {
+	if m.canary {
+		return
+	}
 	m.h.metrics.reportRecord(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)

@@ -132,7 +132,7 @@ func (b *outgoing) finish() error {
 
 // pump reads on until something may leave. The lock is held, but not while the client is waited for.
 func (b *outgoing) pump() {
-	for len(b.out) == 0 && !b.done && b.err == nil {
+	for len(b.out) <= b.withheld() && !b.done && b.err == nil {
 		b.reading = true
 		b.mu.Unlock()
 		n, err := b.source.Read(b.in)
@@ -160,7 +160,7 @@ func (b *outgoing) Read(q []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pump()
-	if b.err == nil && len(b.out) > 0 {
+	if b.err == nil && len(b.out) > b.withheld() {
 		n = b.release(q)
 	}
 	switch {
@@ -176,6 +176,14 @@ func (b *outgoing) Read(q []byte) (n int, err error) {
 	return n, nil
 }
 
+// withheld is how many bytes wait for the audit line where that is required: nobody has a request whole without it.
+func (b *outgoing) withheld() int {
+	if b.p.h.app.audit.required && !b.done {
+		return 1
+	}
+	return 0
+}
+
 // release gives judged bytes away, if nothing has changed since.
 func (b *outgoing) release(q []byte) (n int) {
 	if b.p.lapsed != nil {
@@ -184,7 +192,7 @@ func (b *outgoing) release(q []byte) (n int) {
 			return 0
 		}
 	}
-	if !b.p.people.still(func() { n = copy(q, b.out) }) {
+	if !b.p.people.still(func() { n = copy(q, b.out[:len(b.out)-b.withheld()]) }) {
 		b.err = errChanged
 		return 0
 	}

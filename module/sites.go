@@ -164,7 +164,7 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 	l := link{name: caddy.GetModuleName(handler)}
 	switch h := handler.(type) {
 	case *Handler:
-		l.mode = h.Mode
+		l.judges = h
 	case *caddyhttp.Subroute:
 		l.inner = append(l.inner, hops(h.Routes, unique))
 		if h.Errors != nil {
@@ -187,7 +187,7 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 			l.inner = append(l.inner, hops(response.Routes, unique))
 		}
 		if egress, judged := h.Transport.(*Egress); judged {
-			l.name, l.mode = egressName, egress.h.Mode
+			l.name, l.judges = egressName, egress.h
 		}
 		if h.Rewrite != nil && forwardsAuth(h.Rewrite.Method, statuses) && l.name != egressName {
 			l.name = "forward_auth"

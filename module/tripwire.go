@@ -14,7 +14,9 @@ func (m *message) locate(r *http.Request) {
 		return
 	}
 	c.Country, m.contradicted = "", true
-	m.h.metrics.contradictions.Inc()
+	if !m.canary {
+		m.h.metrics.contradictions.Inc()
+	}
 }
 
 // address is where a request comes from: the peer's address, or what trusted peers say of those before them. It is not valid

@@ -1,7 +1,9 @@
 package minimize
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -40,7 +42,12 @@ func (a *App) poll(every time.Duration) {
 		return
 	}
 	a.metrics.started(a)
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { a.canary.watch(ctx) })
 	a.each(every, func() bool { a.refresh(); return true })
+	cancel()
+	watching.Wait()
 }
 
 // each calls f until it says no; false: the app stops.
@@ -82,6 +89,7 @@ func (a *App) refresh() {
 		a.logErrors(err)
 		return
 	}
+	a.canary.wake()
 	a.logger.Info("took changed rules", zap.Int("documents", len(files.rules)))
 	a.warnWithoutStore()
 	for _, name := range a.loaded.strangers() { // no error: who leaves the register must be refused now, whatever keys are left

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -48,6 +49,8 @@ type writer struct {
 	told    bool // metrics and audit log know
 	sent    bool // header and perhaps a part of the body left
 	broken  bool // the client is gone
+
+	withheld []byte // where the audit log is required
 
 	body      *body.JSON
 	candidate *shadow
@@ -92,7 +95,9 @@ func (w *writer) recovered(p any, r *http.Request) {
 	if p != http.ErrAbortHandler {
 		// The panic's text may hold a value, the stack does not.
 		w.m.h.logger.Error("panicking while an answer was made", zap.String("decision", w.m.id), zap.ByteString("stack", debug.Stack()))
-		w.m.h.metrics.panics.Inc()
+		if !w.m.canary {
+			w.m.h.metrics.panics.Inc()
+		}
 	}
 	w.broken = w.broken || w.sent
 }
@@ -173,6 +178,9 @@ func (w *writer) FlushError() error {
 	return http.NewResponseController(w.w).Flush()
 }
 
+// newRewriter is the engine. A test breaks it to see the canary fall silent.
+var newRewriter = body.NewJSON
+
 // open says what the body is, now that its first bytes are there.
 func (w *writer) open() error {
 	m := w.m
@@ -192,10 +200,12 @@ func (w *writer) open() error {
 		return w.refuse(&rules.Refusal{Reason: rules.MediaType})
 	}
 	w.state = stateJudging
-	w.body = body.NewJSON(m.judged, m.h.limits(), w.sink)
+	w.body = newRewriter(m.judged, m.h.limits(), w.sink)
 	m.h.metrics.streams.Inc()
 	w.candidate = m.newShadow()
-	w.sample = m.h.app.drift.Load().sample()
+	if !m.canary {
+		w.sample = m.h.app.drift.Load().sample()
+	}
 	var err error
 	if w.decode, err = newDecoder(w.header["Content-Encoding"], w.judge); err != nil {
 		return w.failed(err)
@@ -239,6 +249,9 @@ func (w *writer) sink(p []byte, last bool) error {
 			return refusal
 		}
 	}
+	if w.m.h.app.audit.required {
+		p = w.withhold(p, last)
+	}
 	if w.sent && len(p) == 0 {
 		return nil
 	}
@@ -255,6 +268,18 @@ func (w *writer) sink(p []byte, last bool) error {
 		return err
 	}
 	return w.push()
+}
+
+// withhold keeps back what may be the end of the answer until its audit line is written: a bracket, a quote or white space,
+// which tell nothing of anybody.
+func (w *writer) withhold(p []byte, last bool) []byte {
+	if len(w.withheld) > 0 {
+		p, w.withheld = slices.Concat(w.withheld, p), nil
+	}
+	if end := len(p) - 1; !last && end >= 0 && strings.IndexByte("}]\" \t\r\n", p[end]) >= 0 {
+		p, w.withheld = p[:end], []byte{p[end]}
+	}
+	return p
 }
 
 // sendHeader writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.

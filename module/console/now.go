@@ -60,11 +60,29 @@ type Values struct {
 
 // Route is how a route is protected.
 type Route struct {
-	Name    string
-	State   string // enforced, report, uncovered
-	Handler string
-	Note    string
+	Name  string
+	State State
+	Note  string
 }
+
+// State is how far a route is protected, the worst first.
+type State int
+
+// The states.
+const (
+	Unprotected State = iota // enforced, and something came through
+	Uncovered
+	Report
+	Enforced
+)
+
+// Word is the state in words.
+func (s State) Word() string {
+	return [...]string{"not protected", "not covered", "report", "enforced"}[s]
+}
+
+// Kind is what the state comes to for who looks.
+func (s State) Kind() string { return [...]string{"bad", "bad", "warn", "good"}[s] }
 
 // RuleState is one choice of rule documents in force.
 type RuleState struct {
@@ -97,14 +115,6 @@ func (v Now) Bars() (bars []Bar) {
 		x += width
 	}
 	return bars
-}
-
-// Word is the route's state in words.
-func (r Route) Word() string {
-	if r.State == "uncovered" {
-		return "not covered"
-	}
-	return r.State
 }
 
 // directions are where messages can go.

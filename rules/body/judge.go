@@ -254,9 +254,9 @@ func (w *JSON) count(h *hole) {
 	}
 }
 
-// tally counts one decision about a value of a record: in row 0 what nobody declared and no detector knows.
+// tally counts one decision about a value of a record; in row 0 what nobody declared and no detector knows.
 func (w *JSON) tally(record int32, c rules.CategoryID, a rules.Action) {
-	if w.tellOf != nil && a < rules.Blank && w.scope.Rules().Categories()[c].Grade > rules.General {
+	if c != 0 && w.tellOf != nil && a < rules.Blank && w.scope.Rules().Categories()[c].Grade > rules.General {
 		w.records[record].shows = true
 	}
 	for len(w.report.Counts) <= int(c) {

@@ -154,7 +154,7 @@ func (w *JSON) begins(fr *frame, i int) (int, error) {
 	if !fr.calm || !w.field.calm || w.holdsNames(k, i, end) {
 		w.leaf(fr, w.field, i, end, k)
 	} else if w.skip == 0 {
-		w.tally(0, 0, rules.Keep)
+		w.tally(fr.record, 0, rules.Keep)
 	}
 	w.state = wantNext
 	if fr.close == 0 {
@@ -218,7 +218,7 @@ func (w *JSON) members(fr *frame, i int) int {
 			}
 			w.leaf(fr, f, j, end, k)
 		} else if w.skip == 0 {
-			w.tally(0, 0, rules.Keep)
+			w.tally(fr.record, 0, rules.Keep)
 		}
 		w.state = wantNext
 		i = end
