@@ -150,9 +150,9 @@ func (b *tab) look(width int64, scheme string) {
 func (b *tab) keep(name string) string {
 	b.t.Helper()
 	var picture []byte
-	b.do("taking a screenshot", chromedp.FullScreenshot(&picture, 90))
+	b.do("taking a screenshot", chromedp.FullScreenshot(&picture, 100))
 	text := b.text("document.body.innerText")
-	for file, data := range map[string][]byte{name + ".jpg": picture, name + ".txt": []byte(text)} {
+	for file, data := range map[string][]byte{name + ".png": picture, name + ".txt": []byte(text)} {
 		if err := os.WriteFile(filepath.Join(screenshots(b.t), file), data, 0o600); err != nil {
 			b.t.Fatal(err)
 		}
