@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,9 +46,14 @@ machine only. Prints what six callers see and how to ask yourself. Ctrl-C stops 
 
 // demo is one run of it.
 type demo struct {
-	dir     string // rules, tokens and the audit file; removed at the end
-	url     string // of the gateway
-	callers []*demoCaller
+	dir      string // rules, keys, tokens and the audit file; removed at the end
+	url      string // of the gateway
+	callers  []*demoCaller
+	visitors []*demoCaller // who come only in its own traffic
+}
+
+func newDemo(dir string) *demo {
+	return &demo{dir: dir, callers: demoCallers(), visitors: demoVisitors()}
 }
 
 func runDemo(ctx context.Context, out io.Writer, port int, once bool) error {
@@ -55,7 +62,7 @@ func runDemo(ctx context.Context, out io.Writer, port int, once bool) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	d := &demo{dir: dir, callers: demoCallers()}
+	d := newDemo(dir)
 	stop, err := d.start(port)
 	if err != nil {
 		return err
@@ -70,7 +77,7 @@ func runDemo(ctx context.Context, out io.Writer, port int, once bool) error {
 	if once {
 		return seen.check()
 	}
-	<-ctx.Done()
+	d.traffic(ctx)
 	fmt.Fprintln(out, "\nStopped.")
 	return nil
 }
@@ -84,23 +91,30 @@ func (d *demo) useOwnStorage() error {
 	return nil
 }
 
-// start mints the tokens and starts the shop and the gateway. The function it returns stops both.
+// start mints the tokens and starts the shop, those that it sends to, and the gateway. The function it returns stops all.
 func (d *demo) start(port int) (func(), error) {
 	if err := d.useOwnStorage(); err != nil {
 		return nil, err
 	}
-	if err := mintTokens(d.dir, d.callers); err != nil {
+	if err := mintTokens(d.dir, slices.Concat(d.callers, d.visitors)); err != nil {
 		return nil, err
 	}
-	shop, err := d.startShop()
+	if err := d.makeKey(); err != nil {
+		return nil, err
+	}
+	shop, err := newShop(d.page)
+	if err != nil {
+		return nil, err
+	}
+	addresses, closeBackends, err := serveBackends(shop, newPartner(), newPartner())
 	if err != nil {
 		return nil, err
 	}
 	stop := func() {
 		_ = caddy.Stop() // the process ends anyway
-		shop.Close()
+		closeBackends()
 	}
-	if err := d.startGateway(port, shop.Addr); err != nil {
+	if err := d.startGateway(port, addresses); err != nil {
 		stop()
 		return nil, err
 	}
@@ -111,35 +125,52 @@ func (d *demo) start(port int) (func(), error) {
 	return stop, nil
 }
 
-// startShop serves the shop on a port of its own, which only the gateway knows.
-func (d *demo) startShop() (*http.Server, error) {
-	handler, err := newShop(d.page)
-	if err != nil {
-		return nil, err
+// makeKey makes the key of the demo's pseudonyms, which nobody has when it is over.
+func (d *demo) makeKey() error {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails, as its documentation says
+	dir := filepath.Join(d.dir, "keys")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("starting the shop: %w", err)
-	}
-	server := &http.Server{Addr: listener.Addr().String(), Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(listener) }() // it ends with Close
-	return server, nil
+	return os.WriteFile(filepath.Join(dir, "demo"), key, 0o600)
 }
 
-// startGateway loads the demo's Caddyfile into this process.
-func (d *demo) startGateway(port int, shop string) error {
+// serveBackends serves each on a port of its own, which only the gateway knows.
+func serveBackends(handlers ...http.Handler) (addresses []string, stop func(), err error) {
+	var servers []*http.Server
+	stop = func() {
+		for _, server := range servers {
+			server.Close()
+		}
+	}
+	for _, handler := range handlers {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			stop()
+			return nil, nil, fmt.Errorf("starting a backend: %w", err)
+		}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		go func() { _ = server.Serve(listener) }() // it ends with Close
+		servers, addresses = append(servers, server), append(addresses, listener.Addr().String())
+	}
+	return addresses, stop, nil
+}
+
+// startGateway loads the demo's Caddyfile into this process. The backends are the shop, the warehouse and the ads partner.
+func (d *demo) startGateway(port int, backends []string) error {
 	port, err := freePort(port)
 	if err != nil {
 		return err
 	}
 	d.url = "http://127.0.0.1:" + strconv.Itoa(port)
-	for _, name := range []string{"Caddyfile", "rules.yaml"} {
+	fill := strings.NewReplacer("{$PORT}", strconv.Itoa(port), "{$SHOP}", backends[0], "{$WAREHOUSE}", backends[1], "{$ADS}", backends[2])
+	for _, name := range []string{"Caddyfile", "rules.yaml", "partners.yaml", "stock.yaml", "stricter.yaml"} {
 		text, err := demoFiles.ReadFile("demo/" + name)
 		if err != nil {
 			return err
 		}
-		filled := strings.NewReplacer("{$PORT}", strconv.Itoa(port), "{$SHOP}", shop).Replace(string(text))
-		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(filled), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(fill.Replace(string(text))), 0o600); err != nil {
 			return err
 		}
 	}

@@ -27,11 +27,11 @@ type demoCaller struct {
 // demoCallers are six who ask for the same orders. The first one is the buyer of the order that the table shows.
 func demoCallers() []*demoCaller {
 	return []*demoCaller{
-		{Name: "customer", Who: "Li Na (c-1001) looks at her own orders", claims: map[string]any{"sub": "c-1001", "role": "customer", "purpose": "own_orders"}},
-		{Name: "support", Who: "answers a question about an order", claims: map[string]any{"sub": "s-17", "role": "support", "purpose": "after_sales"}},
-		{Name: "courier", Who: "delivers the parcels", claims: map[string]any{"sub": "k-4", "role": "courier", "purpose": "delivery"}},
-		{Name: "fraud", Who: "compares devices and cards", claims: map[string]any{"sub": "f-2", "role": "fraud", "purpose": "anti_fraud"}},
-		{Name: "marketing", Who: "writes to buyers who agreed", claims: map[string]any{"sub": "m-3", "role": "marketing", "purpose": "advertising"}},
+		{Name: "customer", Who: "Li Na (c-1001) looks at her own orders", claims: map[string]any{"sub": "c-1001", "role": "customer", "purpose": "own_orders", "country": "CN"}},
+		{Name: "support", Who: "answers a question about an order", claims: map[string]any{"sub": "s-17", "role": "support", "purpose": "after_sales", "country": "CN"}},
+		{Name: "courier", Who: "delivers the parcels", claims: map[string]any{"sub": "k-4", "role": "courier", "purpose": "delivery", "country": "CN"}},
+		{Name: "fraud", Who: "compares devices and cards", claims: map[string]any{"sub": "f-2", "role": "fraud", "purpose": "anti_fraud", "country": "CN"}},
+		{Name: "marketing", Who: "writes to buyers who agreed", claims: map[string]any{"sub": "m-3", "role": "marketing", "purpose": "advertising", "country": "CN"}},
 		{Name: "anonymous", Who: "has no token"},
 	}
 }

@@ -32,6 +32,10 @@ func newShop(page http.HandlerFunc) (http.Handler, error) {
 		w.Header().Set("Content-Disposition", `attachment; filename="orders.json"`)
 		_, _ = w.Write(list)
 	})
+	mux.HandleFunc("GET /api/stock", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"items": [{"sku": "BG-2201", "left": 41, "counted_by": "周强"}, {"sku": "BT-0550", "left": 7, "counted_by": "周强"}]}`))
+	})
 	mux.HandleFunc("GET /{$}", page)
 	return mux, nil
 }

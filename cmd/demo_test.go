@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,12 +92,43 @@ func TestDemoPage(t *testing.T) {
 
 func startDemo(t *testing.T) (*demo, func()) {
 	t.Helper()
-	d := &demo{dir: t.TempDir(), callers: demoCallers()}
+	d := newDemo(t.TempDir())
 	stop, err := d.start(18080)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d, stop
+}
+
+// TestDemoTraffic: each visit of a round is answered as the demo's rules say, and so is that of the next round.
+func TestDemoTraffic(t *testing.T) {
+	d, stop := startDemo(t)
+	defer stop()
+	visits, err := demoVisits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range slices.Concat(visits, visits) {
+		status, err := d.visit(t.Context(), v)
+		if err != nil || status != v.want {
+			t.Errorf("visit %d, %q %s %s: status %d (%v), want %d", i, v.as, v.method, v.path, status, err, v.want)
+		}
+	}
+	_, metrics, err := d.get(t.Context(), "/metrics", &demoCaller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`caddy_minimize_egress_total{country="CN",outcome="minimized",recipient="warehouse"}`,
+		`caddy_minimize_egress_total{country="US",outcome="minimized",recipient="ads-partner"}`,
+		`caddy_minimize_egress_refusals_total{country="US",reason="consent",recipient="ads-partner"}`,
+		`caddy_minimize_consent_changes_total{event="withdrawn"}`,
+		`caddy_minimize_would_values_total{action="strip",because="candidate",category="contact.email",role="support"}`,
+	} {
+		if !strings.Contains(metrics, "\n"+want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
 }
 
 // TestDemoFindsAPort takes the port that the demo wants first.
