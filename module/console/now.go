@@ -45,16 +45,22 @@ type Message struct {
 	Reason    string
 	Rule      string
 	Status    int
-	Values    []Values
+	Treated   []Treatment
+	More      int // categories that are not named
 }
 
 // Key tells the two messages of one decision apart: a request and its answer.
 func (m Message) Key() string { return m.Decision + "-" + m.Direction }
 
-// Values are how many values of a category were treated alike.
+// Treatment is which values were treated alike.
+type Treatment struct {
+	Action string
+	Values []Values
+}
+
+// Values are those of a category.
 type Values struct {
 	Category string
-	Action   string
 	Count    int64
 }
 
