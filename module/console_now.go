@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-minimize/minimize/module/console"
-	"github.com/caddy-minimize/minimize/rules"
 )
 
 // The most messages that Now lists, so that a phone can draw it every two seconds.
@@ -77,28 +76,11 @@ func shown(m *recentMessage) console.Message {
 		At: m.at, Decision: m.decision, Direction: m.direction, Operation: m.operation, Role: m.role, Purpose: m.purpose, Recipient: m.recipient,
 		Country: m.country, Outcome: m.outcome, Kind: outcomeKind(m.outcome), Would: m.would, Reason: m.reason, Rule: m.rule, Status: m.status,
 	}
-	view.Treated, view.More = treatments(m.values)
-	return view
-}
-
-// maxCategories is how many categories of a message Now names.
-const maxCategories = 8
-
-// treatments puts together what was treated alike, what was withheld first, and counts the categories for which there is no space.
-func treatments(values []recentValue) (all []console.Treatment, more int) {
-	values = slices.SortedStableFunc(slices.Values(values), func(a, b recentValue) int {
-		return cmp.Or(cmp.Compare(b.action, a.action), cmp.Compare(b.count, a.count))
-	})
-	more = max(len(values)-maxCategories, 0)
-	for _, value := range values[:len(values)-more] {
-		action := value.action.String()
-		if len(all) == 0 || all[len(all)-1].Action != action {
-			all = append(all, console.Treatment{Action: action})
-		}
-		last := &all[len(all)-1]
-		last.Values = append(last.Values, console.Values{Category: cmp.Or(string(value.category), "undeclared"), Count: int64(value.count)})
+	for _, value := range m.values {
+		name := cmp.Or(string(value.category), "undeclared")
+		view.Values = append(view.Values, console.Values{Category: name, Action: value.action.String(), Count: int64(value.count)})
 	}
-	return all, more
+	return view
 }
 
 func bit(b bool) int {

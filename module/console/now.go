@@ -1,6 +1,10 @@
 package console
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Now is the view of what is decided now.
 type Now struct {
@@ -45,12 +49,18 @@ type Message struct {
 	Reason    string
 	Rule      string
 	Status    int
-	Treated   []Treatment
-	More      int // categories that are not named
+	Values    []Values
 }
 
 // Key tells the two messages of one decision apart: a request and its answer.
 func (m Message) Key() string { return m.Decision + "-" + m.Direction }
+
+// Values are how many values of a category were treated alike.
+type Values struct {
+	Category string
+	Action   string
+	Count    int64
+}
 
 // Treatment is which values were treated alike.
 type Treatment struct {
@@ -58,11 +68,26 @@ type Treatment struct {
 	Values []Values
 }
 
-// Values are those of a category.
-type Values struct {
-	Category string
-	Count    int64
+// mostNamed is how many categories of a message are named.
+const mostNamed = 8
+
+// treated puts together what was treated alike, what was withheld most first.
+func treated(values []Values) (all []Treatment) {
+	values = slices.SortedStableFunc(slices.Values(values), func(a, b Values) int {
+		return cmp.Or(cmp.Compare(slices.Index(Actions(), b.Action), slices.Index(Actions(), a.Action)), cmp.Compare(b.Count, a.Count))
+	})
+	for _, value := range values[:min(len(values), mostNamed)] {
+		if len(all) == 0 || all[len(all)-1].Action != value.Action {
+			all = append(all, Treatment{Action: value.Action})
+		}
+		last := &all[len(all)-1]
+		last.Values = append(last.Values, value)
+	}
+	return all
 }
+
+// untold is for how many categories there is no space.
+func untold(values []Values) int { return max(len(values)-mostNamed, 0) }
 
 // Route is how a route is protected.
 type Route struct {

@@ -30,6 +30,9 @@ func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
+	if stem, ok := strings.CutSuffix(one, "ry"); ok { // entries
+		one = stem + "rie"
+	}
 	return count(int64(n)) + " " + one + "s"
 }
 
