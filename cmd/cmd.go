@@ -16,7 +16,7 @@ import (
 
 // commands are registered below `caddy minimize`, in the order of its help.
 var commands = []func() *cobra.Command{
-	initCommand, testCommand, explainCommand, showCommand, lintCommand, scanCommand, coverageCommand, consentCommand, auditCommand, demoCommand,
+	initCommand, testCommand, explainCommand, showCommand, lintCommand, scanCommand, coverageCommand, consentCommand, auditCommand, dashboardsCommand, demoCommand,
 }
 
 func init() {

@@ -125,6 +125,7 @@ type ruleset struct {
 	candidate *rules.Ruleset // all documents, the candidates too; nil: there are none
 	keys      *rules.KeyRing
 	places    map[string]bool // countries and zones that the enforced rules name
+	series    series
 }
 
 // CaddyModule returns the Caddy module information.

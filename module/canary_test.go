@@ -174,11 +174,11 @@ func canaries() int {
 	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "canary).watch(")
 }
 
-// unseen is a handler of the shop's that no Caddy runs.
-func unseen(t *testing.T, document string) *canaryRoute {
+// alone is a handler of the shop's that no Caddy runs.
+func alone(t *testing.T, document string) *canaryRoute {
 	h := newHandler(t, document)
 	h.app.logger = zap.NewNop()
-	return &canaryRoute{title: "unseen", handler: h}
+	return &canaryRoute{title: "alone", handler: h}
 }
 
 // TestCanarySees breaks what stands between a backend and a caller.
@@ -199,7 +199,7 @@ func TestCanarySees(t *testing.T) {
 		{"the metrics", func(h *Handler) { h.headers.passing = nil; h.caller = nil }, canaryError},
 		{"a long time", func(h *Handler) { h.HoldAll, h.MaxBody = true, 400 }, canaryPassed},
 	} {
-		r := unseen(t, weaker)
+		r := alone(t, weaker)
 		r.handler.Caller = &Caller{Purpose: "after_sales"}
 		r.handler.caller.why = &template{text: "after_sales", parts: []part{{literal: "after_sales"}}}
 		test.with(r.handler)

@@ -11,7 +11,7 @@ import (
 
 func (v *visit) flows() (any, error) {
 	m := v.h.app.metrics
-	sent := seriesOf(m.disclosures)
+	sent := readingsOf(m.disclosures)
 	groups := make(map[string]bool)
 	for _, s := range sent {
 		groups[groupOf(s.labels["category"])] = true
@@ -68,10 +68,10 @@ func (a *App) where(country string) string {
 // refusedFlows are the messages that did not leave. Of those to our own callers it is only counted why.
 func refusedFlows(m *metrics) (flows []console.RefusedFlow) {
 	rest := make(map[string]int64)
-	for _, s := range seriesOf(m.refusals) {
+	for _, s := range readingsOf(m.refusals) {
 		rest[s.labels["reason"]] += int64(s.value)
 	}
-	for _, s := range seriesOf(m.egressRefusals) {
+	for _, s := range readingsOf(m.egressRefusals) {
 		rest[s.labels["reason"]] -= int64(s.value)
 		flows = append(flows, console.RefusedFlow{
 			To: s.labels["recipient"], Country: s.labels["country"], Reason: s.labels["reason"], Count: int64(s.value),
@@ -89,7 +89,7 @@ func refusedFlows(m *metrics) (flows []console.RefusedFlow) {
 
 // treated is what was done to the values of each group, or of each category of the chosen one.
 func treated(values prometheus.Collector, group string) (rows []console.Treated) {
-	for _, s := range seriesOf(values) {
+	for _, s := range readingsOf(values) {
 		of := nameIn(group, s.labels["category"])
 		action := slices.Index(console.Actions(), s.labels["action"])
 		if of == "" || action < 0 {

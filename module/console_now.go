@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-minimize/minimize/module/console"
-	"github.com/caddy-minimize/minimize/rules"
 )
 
 // The most messages that Now lists, so that a phone can draw it every two seconds.
@@ -81,10 +80,6 @@ func shown(m *recentMessage) console.Message {
 		name := cmp.Or(string(value.category), "undeclared")
 		view.Values = append(view.Values, console.Values{Category: name, Action: value.action.String(), Count: int64(value.count)})
 	}
-	// What was touched most says most; what was kept comes last.
-	slices.SortStableFunc(view.Values, func(a, b console.Values) int {
-		return cmp.Or(cmp.Compare(bit(a.Action == rules.Keep.String()), bit(b.Action == rules.Keep.String())), cmp.Compare(b.Count, a.Count))
-	})
 	return view
 }
 
@@ -141,7 +136,7 @@ func (h *Handler) routeState(title string, protected map[string]bool) console.Ro
 
 // ruleStates are the rules in force, by the choice of documents.
 func (a *App) ruleStates(now time.Time) (states []console.RuleState) {
-	loaded := time.Unix(int64(reading(a.metrics.rulesLoaded)), 0)
+	loaded := time.Unix(int64(valueOf(a.metrics.rulesLoaded)), 0)
 	set := *a.current.Load()
 	for _, key := range slices.Sorted(maps.Keys(set)) {
 		states = append(states, console.RuleState{
@@ -172,13 +167,13 @@ func age(d time.Duration) string {
 // health is what everything hangs on.
 func (a *App) health() []console.Fact {
 	facts := []console.Fact{{Name: "Rule files", Text: "the newest are in force", Kind: "good"}}
-	if reading(a.metrics.rulesBroken) > 0 {
+	if valueOf(a.metrics.rulesBroken) > 0 {
 		facts[0] = console.Fact{Name: "Rule files", Text: "do not load; older rules are in force", Kind: "bad"}
 	}
 	facts = append(facts, a.auditHealth(), a.storeHealth(), a.keyHealth())
 	if a.geo != nil {
 		fact := console.Fact{Name: "Countries of addresses", Text: "built " + a.geo.built().UTC().Format(time.DateOnly), Kind: "good"}
-		if reading(a.metrics.geoBroken) > 0 {
+		if valueOf(a.metrics.geoBroken) > 0 {
 			fact.Text, fact.Kind = "a newer database does not load", "bad"
 		}
 		facts = append(facts, fact)
@@ -188,7 +183,7 @@ func (a *App) health() []console.Fact {
 
 func (a *App) auditHealth() console.Fact {
 	fact := console.Fact{Name: "Audit log"}
-	switch failed := reading(a.metrics.auditFailures); {
+	switch failed := valueOf(a.metrics.auditFailures); {
 	case a.audit.core == nil:
 		fact.Text, fact.Kind = "none is configured: nothing can be proven later", "warn"
 	case failed > 0:
@@ -215,7 +210,7 @@ func (a *App) storeHealth() console.Fact {
 func (a *App) keyHealth() console.Fact {
 	fact := console.Fact{Name: "Keys"}
 	switch {
-	case reading(a.metrics.keysBroken) > 0:
+	case valueOf(a.metrics.keysBroken) > 0:
 		fact.Text, fact.Kind = "a key file for tokens does not load; older keys are in force", "bad"
 	case a.Keys == "":
 		fact.Text = "none are configured: the audit log does not say who asked"
@@ -225,14 +220,14 @@ func (a *App) keyHealth() console.Fact {
 	return fact
 }
 
-// series is one line of a metric.
-type series struct {
+// reading is one series of a metric, as it stands now.
+type reading struct {
 	labels map[string]string
 	value  float64
 }
 
-// seriesOf reads what a collector shows now.
-func seriesOf(c prometheus.Collector) (all []series) {
+// readingsOf reads what a collector shows now.
+func readingsOf(c prometheus.Collector) (all []reading) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c)
 	families, err := registry.Gather()
@@ -241,7 +236,7 @@ func seriesOf(c prometheus.Collector) (all []series) {
 	}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
-			s := series{labels: make(map[string]string), value: metric.GetGauge().GetValue() + metric.GetCounter().GetValue()}
+			s := reading{labels: make(map[string]string), value: metric.GetGauge().GetValue() + metric.GetCounter().GetValue()}
 			for _, label := range metric.GetLabel() {
 				s.labels[label.GetName()] = label.GetValue()
 			}
@@ -251,9 +246,9 @@ func seriesOf(c prometheus.Collector) (all []series) {
 	return all
 }
 
-// reading is the value of a metric without labels.
-func reading(c prometheus.Collector) float64 {
-	for _, s := range seriesOf(c) {
+// valueOf is the value of a metric without labels.
+func valueOf(c prometheus.Collector) float64 {
+	for _, s := range readingsOf(c) {
 		return s.value
 	}
 	return 0

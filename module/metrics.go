@@ -20,6 +20,8 @@ type metrics struct {
 	refusals       *prometheus.CounterVec
 	headers        *prometheus.CounterVec
 	bytes          *prometheus.CounterVec
+	bytesRead      prometheus.Counter
+	bytesWritten   prometheus.Counter
 	engine         prometheus.Histogram
 	wouldValues    *prometheus.CounterVec
 	wouldMessages  *prometheus.CounterVec
@@ -50,8 +52,8 @@ type metrics struct {
 	undeclared     *prometheus.CounterVec
 	streams        prometheus.Gauge
 	hold           prometheus.GaugeFunc
-	readers        *wideReaders
 	canaryRuns     *prometheus.CounterVec
+	readers        *wideReaders
 }
 
 var (
@@ -73,7 +75,7 @@ func newMetrics() *metrics {
 	plain := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
 	}
-	return &metrics{
+	m := &metrics{
 		values:   counter("values_total", "Values judged in messages that were sent, by what was done to them.", "category", "action", "role"),
 		messages: counter("messages_total", "Messages by outcome.", "outcome", "role"),
 		refusals: counter("refusals_total", "Messages refused or cut off, by the first reason.", "reason"),
@@ -109,18 +111,20 @@ func newMetrics() *metrics {
 		driftSamples:   counter("drift_samples_total", "Answers compared with the OpenAPI document among the rules, at most one a second.", "document", "operation"),
 		drift:          counter("drift_total", "Compared answers with members that the OpenAPI document does not have.", "document", "operation"),
 		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
+		canaryRuns:     counter("canary_runs_total", "Runs in which a canary asked all enforced routes, by the worst result of a route.", "result"),
 		disclosures:    counter("disclosures_total", "Values that were sent, by who received them and in which country.", "category", "recipient", "country"),
 		undeclared:     counter("undeclared_values_total", "Values that no rule declares and no detector knows, by what was done to them.", "action"),
 		streams:        gauge("streams", "Bodies that are being judged."),
 		routes:         gauges("routes", "Routes that are enforced, those in report mode, where nothing is minimized, and uncovered ones, which reach a backend without minimize.", "state"),
 		rulesInfo:      gauges("rules_info", "The hash of the rules in force, by the choice of documents.", "documents", "hash"),
-		canaryRuns:     counter("canary_runs_total", "Runs in which a canary asked all enforced routes, by the worst result of a route.", "result"),
 		hold: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes",
 			Help: "Bytes of bodies that are held until they are judged.",
 		}, heldBytes),
 		readers: newWideReaders(),
 	}
+	m.bytesRead, m.bytesWritten = m.bytes.WithLabelValues("read"), m.bytes.WithLabelValues("written")
+	return m
 }
 
 func heldBytes() float64 {

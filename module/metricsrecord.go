@@ -9,7 +9,9 @@ import (
 // record counts what became of a message.
 func (m *metrics) record(msg *message, res *result) {
 	role := msg.role()
-	m.messages.WithLabelValues(res.outcome, role).Inc()
+	msg.rules.series.row(seriesKey{m.messages, res.outcome, role, 1}).add(0, 1, func() prometheus.Counter {
+		return m.messages.WithLabelValues(res.outcome, role)
+	})
 	if res.refusal != nil {
 		m.refusals.WithLabelValues(res.refusal.Reason.String()).Inc()
 	}
@@ -19,25 +21,33 @@ func (m *metrics) record(msg *message, res *result) {
 	if res.report == nil {
 		return
 	}
-	m.bytes.WithLabelValues("read").Add(float64(res.report.Read))
-	m.bytes.WithLabelValues("written").Add(float64(res.report.Written))
+	m.bytesRead.Add(float64(res.report.Read))
+	m.bytesWritten.Add(float64(res.report.Written))
 	if res.outcome != outcomeRefused {
-		countValues(msg.rules.enforced, res.report, func(category, action string, n uint32) {
-			m.values.WithLabelValues(category, action, role).Add(float64(n))
-		})
-		m.recordUndeclared(res.report)
+		m.recordValues(msg, res.report, role)
 		m.recordDisclosures(msg, res.report, rules.Pseudonymize)
 		m.recordPeople(msg)
 	}
 }
 
-func (m *metrics) recordUndeclared(report *rules.Report) {
-	if len(report.Counts) == 0 {
-		return
-	}
-	for action, n := range report.Counts[0] {
-		if n > 0 {
-			m.undeclared.WithLabelValues(rules.Action(action).String()).Add(float64(n))
+func (m *metrics) recordValues(msg *message, report *rules.Report, role string) {
+	categories := msg.rules.enforced.Categories()
+	values := msg.rules.series.row(seriesKey{m.values, role, "", len(categories) * rules.ActionCount})
+	undeclared := msg.rules.series.row(seriesKey{m.undeclared, "", "", rules.ActionCount})
+	for id := range report.Counts {
+		if unseen(&report.Counts[id]) {
+			continue
+		}
+		for action, n := range report.Counts[id] {
+			switch name := rules.Action(action).String(); {
+			case n == 0:
+			case id == 0:
+				undeclared.add(action, n, func() prometheus.Counter { return m.undeclared.WithLabelValues(name) })
+			default:
+				values.add(id*rules.ActionCount+action, n, func() prometheus.Counter {
+					return m.values.WithLabelValues(string(categories[id].Name), name, role)
+				})
+			}
 		}
 	}
 }
@@ -49,13 +59,19 @@ func (m *metrics) recordDisclosures(msg *message, report *rules.Report, worst ru
 	}
 	recipient, country := msg.receiver(), msg.destination()
 	categories := msg.rules.enforced.Categories()
+	disclosed := msg.rules.series.row(seriesKey{m.disclosures, recipient, country, len(categories)})
 	for id := 1; id < len(report.Counts); id++ {
+		if unseen(&report.Counts[id]) {
+			continue
+		}
 		n := uint32(0)
 		for action := rules.Keep; action <= worst; action++ {
 			n += report.Counts[id][action]
 		}
 		if n > 0 {
-			m.disclosures.WithLabelValues(string(categories[id].Name), recipient, country).Add(float64(n))
+			disclosed.add(id, n, func() prometheus.Counter {
+				return m.disclosures.WithLabelValues(string(categories[id].Name), recipient, country)
+			})
 		}
 	}
 }
@@ -145,7 +161,7 @@ func recordEgress(outcomes, refusals *prometheus.CounterVec, labels []string, ms
 func countValues(set *rules.Ruleset, report *rules.Report, f func(category, action string, n uint32)) {
 	categories := set.Categories()
 	for id := 1; id < len(report.Counts); id++ { // row 0 has no name
-		if report.Counts[id] == ([rules.ActionCount]uint32{}) {
+		if unseen(&report.Counts[id]) {
 			continue
 		}
 		for action, n := range report.Counts[id] {
@@ -154,4 +170,13 @@ func countValues(set *rules.Ruleset, report *rules.Report, f func(category, acti
 			}
 		}
 	}
+}
+
+// unseen reports whether a category was not seen, as most are not in a message.
+func unseen(actions *[rules.ActionCount]uint32) bool {
+	seen := uint32(0)
+	for _, n := range actions {
+		seen |= n
+	}
+	return seen == 0
 }

@@ -201,7 +201,9 @@ func (w *writer) open() error {
 	}
 	w.state = stateJudging
 	w.body = newRewriter(m.judged, m.h.limits(), w.sink)
-	m.h.metrics.streams.Inc()
+	if !m.canary {
+		m.h.metrics.streams.Inc()
+	}
 	w.candidate = m.newShadow()
 	if !m.canary {
 		w.sample = m.h.app.drift.Load().sample()
@@ -376,7 +378,9 @@ func (w *writer) release() {
 	w.candidate.release()
 	if w.body != nil {
 		w.body.Release()
-		w.m.h.metrics.streams.Dec()
+		if !w.m.canary {
+			w.m.h.metrics.streams.Dec()
+		}
 	}
 }
 

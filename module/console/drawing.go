@@ -150,6 +150,9 @@ func ribbon(from, to *Node, f Flow, thick float64) Ribbon {
 	return Ribbon{Path: path, Where: f.Where, Flow: f}
 }
 
+// Abroad reports whether it is a place behind a border.
+func (n Node) Abroad() bool { return n.column == 2 && n.Where == "abroad" }
+
 // Text is a node's name, as long as there is space for it.
 func (n Node) Text() string {
 	const most = 24

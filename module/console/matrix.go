@@ -62,7 +62,7 @@ func (c Cell) Label() string {
 }
 
 // Nothing reports whether the audience gets nothing, which is what most cells say.
-func (c Cell) Nothing() bool { return c.Action == "strip" && c.Marks == "" }
+func (c Cell) Nothing() bool { return c.Action == "strip" }
 
 // Mark is a letter for a condition.
 type Mark struct {

@@ -1,6 +1,10 @@
 package console
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Now is the view of what is decided now.
 type Now struct {
@@ -57,6 +61,33 @@ type Values struct {
 	Action   string
 	Count    int64
 }
+
+// Treatment is which values were treated alike.
+type Treatment struct {
+	Action string
+	Values []Values
+}
+
+// mostNamed is how many categories of a message are named.
+const mostNamed = 8
+
+// treated puts together what was treated alike, what was withheld most first.
+func treated(values []Values) (all []Treatment) {
+	values = slices.SortedStableFunc(slices.Values(values), func(a, b Values) int {
+		return cmp.Or(cmp.Compare(slices.Index(Actions(), b.Action), slices.Index(Actions(), a.Action)), cmp.Compare(b.Count, a.Count))
+	})
+	for _, value := range values[:min(len(values), mostNamed)] {
+		if len(all) == 0 || all[len(all)-1].Action != value.Action {
+			all = append(all, Treatment{Action: value.Action})
+		}
+		last := &all[len(all)-1]
+		last.Values = append(last.Values, value)
+	}
+	return all
+}
+
+// untold is for how many categories there is no space.
+func untold(values []Values) int { return max(len(values)-mostNamed, 0) }
 
 // Route is how a route is protected.
 type Route struct {
