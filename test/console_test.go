@@ -32,6 +32,7 @@ func demoGateway(t *testing.T) (site, dir string) {
 	demo := exec.CommandContext(ctx, program, "demo", "--port", "18400", "--no-open")
 	demo.Cancel = func() error { return demo.Process.Signal(os.Interrupt) }
 	demo.WaitDelay = 10 * time.Second
+	demo.Stderr = os.Stderr
 	out, err := demo.StdoutPipe()
 	if err == nil {
 		err = demo.Start()
@@ -235,7 +236,7 @@ func driveEvidence(t *testing.T, b *tab, site, axe string) {
 	if strangers := b.text(`Array.from(document.querySelectorAll("table.log tbody td:nth-child(3) strong"), e => e.innerText).filter(r => r !== "courier").length`); strangers != "0" {
 		t.Errorf("%s entries are not about the courier", strangers)
 	}
-	b.seen("contact.address")
+	b.seen("for delivery")
 	newest := b.text(`document.querySelector("table.log a").href`)
 	b.fill(`input[name="subject"]`, "c-1001")
 	b.do("choosing", chromedp.SetValue(`select[name="role"]`, "customer", chromedp.ByQuery))
