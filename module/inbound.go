@@ -65,7 +65,7 @@ func (a *arrival) admit() *rules.Refusal {
 	if !bare {
 		a.hideBody()
 	}
-	if a.people == nil && a.toldFirst(bare) { // there is no later look
+	if a.toldFirst(bare) && (a.people == nil || a.h.app.audit.required) { // there is no later look, or it may never come
 		return a.sum(a.outcome())
 	}
 	return nil

@@ -309,3 +309,40 @@ func report(b *testing.B, spent [3]time.Duration, bodies int) {
 	}
 	b.ReportMetric(float64(spent[0])/float64(spent[2]), "with/without")
 }
+
+// BenchmarkAuditCost compares the processor time of a gateway for a 1 KB answer with and without an audit log, in turns. Metrics
+// and canary cannot be turned off: BenchmarkSeen of the module has them.
+func BenchmarkAuditCost(b *testing.B) {
+	id := newIssuer(b)
+	text := []byte(`{"orders":[{"buyer":"u-1","phone":"13940718265","imei":"359274106831520","note":"` + strings.Repeat("paid in full; ", 64) + `"}]}`)
+	backend := startBackend(b, map[string][]byte{"/api/orders": text})
+	support := id.token(b, map[string]any{"sub": "support-1", "role": "support", "purpose": "after_sales"})
+	var gateways []*process
+	var speakers []*speaker
+	for _, global := range []string{"audit output file audit.jsonl", ""} {
+		g := startGateway(b, site{global: global, rules: costRulesWith(false), backend: backend, key: id.public})
+		gateways, speakers = append(gateways, g), append(speakers, &speaker{address: g.address, limit: 10 * time.Second})
+		defer speakers[len(speakers)-1].hangUp()
+	}
+	ask := func(i, times int) {
+		for range times {
+			if x, err := speakers[i].ask(http.MethodGet, "/api/orders", support, "", nil); err != nil || x.status != http.StatusOK {
+				b.Fatalf("%v, status %d", err, x.status)
+			}
+		}
+	}
+	ask(0, 500)
+	ask(1, 500)
+	var spent [2]time.Duration
+	for b.Loop() {
+		for i, g := range gateways {
+			start := g.cpu()
+			ask(i, 500)
+			spent[i] += g.cpu() - start
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(spent[0].Microseconds())/float64(500*b.N), "µs/with")
+	b.ReportMetric(float64(spent[1].Microseconds())/float64(500*b.N), "µs/without")
+	b.ReportMetric(float64(spent[0])/float64(spent[1]), "with/without")
+}

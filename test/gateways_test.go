@@ -60,6 +60,7 @@ type site struct {
 	backend string
 	key     string // the issuer's public key
 	more    string // subdirectives of minimize
+	global  string // options of the global minimize
 }
 
 // startGateway runs a gateway until the test ends, and returns when it answers.
@@ -83,6 +84,7 @@ func startGateway(t testing.TB, s site) *process {
 	minimize {
 		rules rules.yaml
 		%s
+		%s
 	}
 }
 http://%s {
@@ -97,7 +99,7 @@ http://%s {
 		reverse_proxy /api/* %s
 	}
 }
-`, consent, p.address, api, callers(s.key), s.more, s.backend))
+`, consent, s.global, p.address, api, callers(s.key), s.more, s.backend))
 	t.Cleanup(func() {
 		p.kill()
 		if log := p.log(); t.Failed() && log != "" {

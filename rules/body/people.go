@@ -74,13 +74,13 @@ func (w *JSON) tellReached(limit int) {
 		return
 	}
 	for i := len(w.records) - 1; i > 0; i-- {
-		r := &w.records[i]
-		switch {
-		case r.open || r.comma >= limit || !r.shows || w.goes(r):
-		case r.subject[0] < r.subject[1]:
-			w.tellOf(w.subjects[r.subject[0]:r.subject[1]], r.person)
-		default:
+		if r := &w.records[i]; w.departs(r, limit) && r.subject[0] == r.subject[1] {
 			w.records[r.parent].shows = true
+		}
+	}
+	for i := range w.records[1:] {
+		if r := &w.records[1+i]; w.departs(r, limit) && r.subject[0] < r.subject[1] {
+			w.tellOf(w.subjects[r.subject[0]:r.subject[1]], r.person)
 		}
 	}
 	if message := &w.records[0]; message.shows {
@@ -91,14 +91,17 @@ func (w *JSON) tellReached(limit int) {
 	}
 }
 
-// goes reports whether a record is dropped, or one around it.
-func (w *JSON) goes(r *record) bool {
+// departs reports whether a record ends with the window up to limit and shows something in it.
+func (w *JSON) departs(r *record, limit int) bool {
+	if r.open || r.comma >= limit || !r.shows {
+		return false
+	}
 	for ; r != &w.records[0]; r = &w.records[r.parent] {
 		if r.dropped {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // judging is what judging a window changes besides its holes.

@@ -261,7 +261,7 @@ allow:
 		"of nobody":                                   {`{` + phone + `}`, "", 0, "", false},
 		"what is in a record is its data subject's":   {`{"list":[{"id":"a","goods":[{` + phone + `}]}]}`, "", 0, "a", true},
 		"a text's inside":                             {`{"list":[{"id":"a","t":"{\"phone\":\"13800138000\"}"}]}`, "", 0, "a", true},
-		"window by window":                            {`{"list":[{"id":"a",` + phone + `},{"id":"b",` + phone + `},{"id":"a",` + phone + `}]}`, "", 90, "a a b!", false},
+		"window by window":                            {`{"list":[{"id":"a",` + phone + `},{"id":"b",` + phone + `},{"id":"a",` + phone + `}]}`, "", 90, "a b! a", false},
 		"longer than the hold":                        {`{"list":[{` + phone + `,"note":"` + strings.Repeat("x", 300) + `","id":"a"}]}`, "", 60, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -287,7 +287,6 @@ allow:
 				t.Fatal(err)
 			}
 			got := strings.Fields(told)
-			slices.Sort(got)
 			if strings.Join(got, " ") != c.want || left != (c.want != "") {
 				t.Errorf("told of %q (before the last byte: %v), want %q", got, left, c.want)
 			}
