@@ -188,6 +188,8 @@ func (a *App) auditHealth() console.Fact {
 		fact.Text, fact.Kind = "none is configured: nothing can be proven later", "warn"
 	case failed > 0:
 		fact.Text, fact.Kind = fmt.Sprintf("%.0f lines could not be written", failed), "bad"
+	case a.AuditRequired:
+		fact.Text, fact.Kind = "what has no line is not sent", "good"
 	default:
 		fact.Text, fact.Kind = "every message has its line", "good"
 	}

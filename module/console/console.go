@@ -57,7 +57,7 @@ var templates = parse()
 func parse() map[string]*template.Template {
 	functions := template.FuncMap{
 		"asset": assetPath, "pages": func() []Page { return Pages }, "clock": clock, "moment": moment, "count": count,
-		"plural": plural, "join": strings.Join, "first": first, "directions": directions, "actions": Actions, "treated": treated, "untold": untold,
+		"plural": plural, "join": strings.Join, "first": first, "directions": directions, "actions": Actions, "treated": treated,
 	}
 	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "layout.html", "parts.html"))
 	all := make(map[string]*template.Template)

@@ -66,28 +66,30 @@ type Values struct {
 type Treatment struct {
 	Action string
 	Values []Values
+	More   int // categories for which there is no space
 }
 
-// mostNamed is how many categories of a message are named.
-const mostNamed = 8
+// mostNamed is how many categories of a treatment are named.
+const mostNamed = 4
 
 // treated puts together what was treated alike, what was withheld most first.
 func treated(values []Values) (all []Treatment) {
 	values = slices.SortedStableFunc(slices.Values(values), func(a, b Values) int {
 		return cmp.Or(cmp.Compare(slices.Index(Actions(), b.Action), slices.Index(Actions(), a.Action)), cmp.Compare(b.Count, a.Count))
 	})
-	for _, value := range values[:min(len(values), mostNamed)] {
+	for _, value := range values {
 		if len(all) == 0 || all[len(all)-1].Action != value.Action {
 			all = append(all, Treatment{Action: value.Action})
 		}
 		last := &all[len(all)-1]
+		if len(last.Values) == mostNamed {
+			last.More++
+			continue
+		}
 		last.Values = append(last.Values, value)
 	}
 	return all
 }
-
-// untold is for how many categories there is no space.
-func untold(values []Values) int { return max(len(values)-mostNamed, 0) }
 
 // Route is how a route is protected.
 type Route struct {
