@@ -212,7 +212,7 @@ func axeCore(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path = filepath.Join(cache, "minimize-test", "axe.min.js")
+		path = filepath.Join(cache, "minimize-test", "axe-4.14.1.min.js")
 	}
 	script, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
