@@ -234,7 +234,7 @@ func (b *tab) clean(site string) {
 		b.t.Error("in the browser: " + wrong)
 	}
 	for _, url := range b.requests {
-		if !strings.HasPrefix(url, site+"/") {
+		if !strings.HasPrefix(url, site+"/") && !strings.HasPrefix(url, "data:") { // a date's little calendar is Chromium's own
 			b.t.Errorf("the browser asked %s", url)
 		}
 	}
