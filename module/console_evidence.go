@@ -205,32 +205,32 @@ func entryView(entry gjson.Result) console.Entry {
 // entryFacts is all that an entry says.
 func entryFacts(entry gjson.Result) (facts []console.Fact) {
 	entry.ForEach(func(name, value gjson.Result) bool {
-		var parts []string
-		switch {
-		case value.IsObject():
-			value.ForEach(func(key, v gjson.Result) bool {
-				parts = append(parts, key.String()+" ×"+v.String())
-				return true
-			})
-		case value.IsArray():
-			value.ForEach(func(_, v gjson.Result) bool {
-				var about []string
-				v.ForEach(func(_, part gjson.Result) bool {
-					about = append(about, strings.Trim(part.String(), `{}"`))
-					return true
-				})
-				parts = append(parts, strings.Join(about, " "))
-				return true
-			})
-		default:
-			parts = []string{value.String()}
-		}
-		if said := strings.Join(parts, ", "); said != "" {
+		if said := said(value); said != "" {
 			facts = append(facts, console.Fact{Name: strings.ReplaceAll(name.String(), "_", " "), Text: said})
 		}
 		return true
 	})
 	return facts
+}
+
+// said is what a member of an entry says, in a line.
+func said(value gjson.Result) string {
+	if !value.IsObject() && !value.IsArray() {
+		return value.String()
+	}
+	var parts []string
+	value.ForEach(func(key, inner gjson.Result) bool {
+		switch text := said(inner); {
+		case value.IsArray() || key.Str == "token":
+			parts = append(parts, text)
+		case strings.Contains(key.Str, " "): // a category and an action
+			parts = append(parts, key.Str+" ×"+text)
+		default:
+			parts = append(parts, key.Str+" "+text)
+		}
+		return true
+	})
+	return strings.Join(parts, ", ")
 }
 
 // verifying is held by who verifies: a long log is read by one at a time.

@@ -181,6 +181,15 @@ func (b *tab) fits(name string) {
 	}
 }
 
+// ends wants nothing behind the page's foot.
+func (b *tab) ends(name string) {
+	b.t.Helper()
+	const below = `document.scrollingElement.scrollHeight - Math.max(innerHeight, scrollY + document.querySelector("footer").getBoundingClientRect().bottom) > 50`
+	if b.text(below) == "true" {
+		b.t.Errorf("%s goes on behind its foot", name)
+	}
+}
+
 // accessible runs axe-core. Its script comes through the debugger, which Content-Security-Policy does not stop.
 func (b *tab) accessible(name, axe string) {
 	b.t.Helper()

@@ -114,6 +114,7 @@ func TestConsole(t *testing.T) {
 					}
 					name := fmt.Sprintf("%s-%d-%s", page, width, scheme)
 					b.fits(name)
+					b.ends(name)
 					b.accessible(name, axe)
 					noSecrets(t, name, b.keep(name), slices.Concat(secrets, ids))
 				}
