@@ -34,7 +34,7 @@ func (v *visit) consents() (any, error) {
 	switch {
 	case !view.Store:
 	case !consentstore.ValidID(view.ID):
-		view.Wrong = "This is no id that a data subject can have."
+		view.ID, view.Wrong = "", "This is no id that a data subject can have."
 	default:
 		view.Found, view.Wrong = v.person(view.ID)
 	}

@@ -23,7 +23,7 @@ import (
 
 // What one look at the log may cost.
 const (
-	evidenceEntries  = 50
+	evidenceEntries  = 30
 	evidencePatience = 3 * time.Second
 	verifyPatience   = 10 * time.Second
 	evidenceFindings = 20

@@ -86,9 +86,7 @@ func (v *visit) try() (any, error) {
 	view := console.Try{Form: tryForm(set, keys, form)}
 	if !post {
 		view.Form.Document = triedSample
-		if named := set.Operations(); len(named) > 0 {
-			view.Form.Operation = named[0].String()
-		}
+		view.Form.Operation = usualOperation(set)
 		return view, nil
 	}
 	tried := trial{set: set, form: form, now: v.now}
@@ -101,6 +99,16 @@ func (v *visit) try() (any, error) {
 		return clause
 	})
 	return view, nil
+}
+
+// usualOperation is the first that reads something, or else none.
+func usualOperation(set *rules.Ruleset) string {
+	for _, o := range set.Operations() {
+		if o.Method == http.MethodGet {
+			return o.String()
+		}
+	}
+	return ""
 }
 
 var tryDirections = []console.Option{

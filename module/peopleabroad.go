@@ -59,11 +59,14 @@ var peopleAbroadPool = caddy.NewUsagePool()
 
 // provisionPeopleAbroad reads nothing, so that `caddy validate` may run anywhere.
 func (a *App) provisionPeopleAbroad() error {
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("finding the host's name: %w", err)
+	node := a.Node
+	if node == "" {
+		var err error
+		if node, err = os.Hostname(); err != nil {
+			return fmt.Errorf("finding the host's name for the count of people abroad (or say `node NAME`): %w", err)
+		}
 	}
-	key := "minimize/people_abroad/" + certmagic.StorageKeys.Safe(host) + ".json"
+	key := "minimize/people_abroad/" + certmagic.StorageKeys.Safe(node) + ".json"
 	shared, _, err := peopleAbroadPool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return &peopleAbroad{key: key, logger: zap.New(currentLog{}).Named("minimize"), now: time.Now}, nil
 	})

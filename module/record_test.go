@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ import (
 	"github.com/caddy-minimize/minimize/rules/body"
 )
 
-// TestMetricNames: they are as Prometheus's own linter wants them.
+// TestMetricNames: they are as Prometheus's own linter wants them, and the README has them all.
 func TestMetricNames(t *testing.T) {
 	registry, m := prometheus.NewPedanticRegistry(), newMetrics()
 	for _, c := range m.all() {
@@ -45,6 +46,15 @@ func TestMetricNames(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if name := strings.TrimPrefix(f.GetName(), "caddy_minimize_"); !regexp.MustCompile("`" + name + "[`{]").Match(readme) {
+			t.Errorf("README.md does not say what %s answers", name)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -65,4 +66,30 @@ func TestWideReadersAreBounded(t *testing.T) {
 	if got := w.wide(); got[0] != 1 {
 		t.Errorf("%d callers are past 50, want 1", got[0])
 	}
+}
+
+// TestWideReaderIsSeen: 51 data subjects in one answer are past 50.
+func TestWideReaderIsSeen(t *testing.T) {
+	var orders []string
+	for _, id := range persons(0, 51) {
+		orders = append(orders, `{"buyer":"`+id+`","phone":"`+somePhone+`"}`)
+	}
+	i, g := newIssuer(t), prepare(t)
+	g.write("issuer.pem", i.pem())
+	answer := func(n int) script { return says(jsonHead, `{"orders":[`+strings.Join(orders[:n], ",")+`]}`) }
+	read := func(n int) {
+		t.Helper()
+		if err := g.load(newBackend(t, answer(n)).addr, "", i.site("key issuer.pem")); err != nil {
+			t.Fatal(err)
+		}
+		token := i.mint(map[string]any{"sub": "wide-" + g.dir})
+		eventually(t, func() bool { return g.get("/api/orders", "Authorization: Bearer "+token).status == 200 })
+	}
+	before := collectors.readers.wide()[0]
+	read(50)
+	if past := collectors.readers.wide()[0] - before; past != 0 {
+		t.Errorf("%d more callers are past 50 after 50 people", past)
+	}
+	read(51)
+	eventually(t, func() bool { return collectors.readers.wide()[0] == before+1 })
 }

@@ -34,7 +34,7 @@ func (f *Filter) Newest(files []string, before uint64, most int, deadline time.T
 	}
 	for _, file := range slices.Backward(ordered) {
 		if p.Late = time.Now().After(deadline); p.Late {
-			p.More = true
+			p.More, p.Reached = true, cmp.Or(p.Reached, before)
 			return p, nil
 		}
 		if ext := filepath.Ext(file); ext == ".gz" || ext == ".zst" {

@@ -428,6 +428,9 @@ func TestSourceClock(t *testing.T) {
 	tell(t, s, gives("p", "ads"))
 	expect(t, s, "p", "g")
 	begin := time.Now()
+	if age := s.Age(); age < 0 || age > time.Minute {
+		t.Errorf("what it just answered is %v old", age)
+	}
 	if d := s.Now().Sub(begin); d < 0 || d > time.Minute {
 		t.Errorf("it is %v late", d)
 	}
@@ -443,6 +446,9 @@ func TestSourceClock(t *testing.T) {
 	offset.Store(int64(time.Hour))
 	if s.Fresh() {
 		t.Error("what was cached before the machine slept for an hour still counts")
+	}
+	if age := s.Age(); age < time.Hour {
+		t.Errorf("after an hour its answer is %v old", age)
 	}
 	ahead := s.Now()
 	if ahead.Sub(begin) < time.Hour {

@@ -35,6 +35,7 @@ type Tried struct {
 
 // TriedLine is a line of the document on both sides.
 type TriedLine struct {
+	Indent        string
 	Before, After string // "": the line is on the other side only
 	Kind          string // whole, changed, gone
 	Notes         []TriedNote
@@ -45,6 +46,23 @@ type TriedNote struct {
 	*explain.Item
 	Place  string // inside of the value
 	Clause string // of the policy or law, where the rules name one
+}
+
+// Because is why, in words; a rule's id follows where there is one.
+func (n TriedNote) Because() string {
+	words := map[string]string{
+		"permitted": "by", "limit": "limited by", "surplus": "no rule for this caller and purpose names it",
+		"rule": "no rule for this caller and purpose permits it", "consent": "there is no consent that is enough",
+	}
+	switch {
+	case n.Reason == "" || n.Rule == "" && n.Reason == "permitted":
+		return n.Why()
+	case n.Rule == "" && n.Reason == "limit":
+		return "always, whatever rules say"
+	case words[n.Reason] != "":
+		return words[n.Reason]
+	}
+	return strings.ReplaceAll(n.Reason, "_", " ")
 }
 
 // mostLines keep the page small enough for a phone.
@@ -158,12 +176,12 @@ func (p *part) note(item *explain.Item, place string, clause func(*explain.Item)
 
 // write appends a value's lines. A comma follows where a sibling does, on each side.
 func (t *Tried) write(p *part, depth int, comma, commaAfter bool) {
-	head := strings.Repeat("  ", depth)
+	indent, head := strings.Repeat("  ", depth), ""
 	if p.name != "" {
-		head += p.name + ": "
+		head = p.name + ": "
 	}
 	end, endAfter := commaIf(comma), commaIf(commaAfter)
-	line := TriedLine{Kind: p.kind, Notes: p.notes}
+	line := TriedLine{Indent: indent, Kind: p.kind, Notes: p.notes}
 	switch {
 	case p.open == "":
 		line.Before, line.After = head+p.before+end, head+p.before+endAfter
@@ -194,8 +212,8 @@ func (t *Tried) write(p *part, depth int, comma, commaAfter bool) {
 	for i, inner := range p.parts {
 		t.write(inner, depth+1, i+1 < len(p.parts), i < last)
 	}
-	foot := strings.Repeat("  ", depth) + p.close
-	line = TriedLine{Before: foot + end, After: foot + endAfter, Kind: p.kind}
+	foot := p.close
+	line = TriedLine{Indent: indent, Before: foot + end, After: foot + endAfter, Kind: p.kind}
 	if p.gone || p.after != "" {
 		line.After, line.Kind = "", "gone"
 	}

@@ -213,7 +213,7 @@ var health = row{"Health", []spec{
 		queries:     []query{{`sum by (state) (caddy_minimize_routes{instance=~"$instance"})`, "{{state}}"}},
 	}, {
 		title: "Canary runs", width: 6, unit: "cpm", none: "the canary did not run",
-		description: "One run for each route and minute, and one with each reload.",
+		description: "One run each minute and with each reload, by the worst that a route let through.",
 		queries:     []query{{`60 * sum by (result) (rate(caddy_minimize_canary_runs_total{instance=~"$instance"}[$__rate_interval]))`, "{{result}}"}},
 	}, {
 		kind: "table", title: "Rules in force", width: 12,
