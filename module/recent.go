@@ -60,7 +60,11 @@ func recentValues(set *rules.Ruleset, report *rules.Report) (values []recentValu
 		return nil
 	}
 	categories := set.Categories()
+	values = make([]recentValue, 0, 16) // most messages have fewer
 	for id := range report.Counts {
+		if report.Counts[id] == ([rules.ActionCount]uint32{}) {
+			continue
+		}
 		for action, n := range report.Counts[id] {
 			if n > 0 && (id > 0 || rules.Action(action) != rules.Keep) { // row 0: nobody declared it
 				values = append(values, recentValue{categories[id].Name, rules.Action(action), n})
