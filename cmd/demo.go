@@ -25,18 +25,19 @@ import (
 
 func demoCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "demo [--port <port>] [--once]",
+		Use:   "demo [--port <port>] [--once] [--no-open]",
 		Short: "Starts a small shop behind the gateway and shows what six callers see of it",
-		Long: `Starts a small shop with made-up orders, the gateway in front of it and a metrics page, all in this process and for this
-machine only. Prints what six callers see and how to ask yourself. Ctrl-C stops it; nothing is left behind.`,
+		Long: `Starts a small shop with made-up orders, the gateway in front of it, its console and a metrics page, all in this process and for
+this machine only. Opens the console in a browser where there is a display, prints what six callers see and how to ask yourself. Ctrl-C stops it; nothing is left behind.`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().Int("port", 8080, "Port of the gateway; the next free one if it is taken")
 	c.Flags().Bool("once", false, "Ask as every caller, print what they see and stop; exit 1 if they see what they may not")
+	c.Flags().Bool("no-open", false, "Open no browser")
 	c.RunE = caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if err := runDemo(ctx, os.Stdout, fl.Int("port"), fl.Bool("once")); err != nil {
+		if err := runDemo(ctx, os.Stdout, fl.Int("port"), fl.Bool("once"), !fl.Bool("no-open")); err != nil {
 			return caddy.ExitCodeFailedStartup, fmt.Errorf("running the demo: %w", err)
 		}
 		return caddy.ExitCodeSuccess, nil
@@ -50,13 +51,14 @@ type demo struct {
 	url      string // of the gateway
 	callers  []*demoCaller
 	visitors []*demoCaller // who come only in its own traffic
+	officer  *demoCaller   // who looks at the console
 }
 
 func newDemo(dir string) *demo {
-	return &demo{dir: dir, callers: demoCallers(), visitors: demoVisitors()}
+	return &demo{dir: dir, callers: demoCallers(), visitors: demoVisitors(), officer: demoOfficer()}
 }
 
-func runDemo(ctx context.Context, out io.Writer, port int, once bool) error {
+func runDemo(ctx context.Context, out io.Writer, port int, once, open bool) error {
 	dir, err := os.MkdirTemp("", "minimize-")
 	if err != nil {
 		return err
@@ -77,6 +79,9 @@ func runDemo(ctx context.Context, out io.Writer, port int, once bool) error {
 	if once {
 		return seen.check()
 	}
+	if open && shows(out) {
+		openBrowser(ctx, d.console())
+	}
 	d.traffic(ctx)
 	fmt.Fprintln(out, "\nStopped.")
 	return nil
@@ -96,7 +101,7 @@ func (d *demo) start(port int) (func(), error) {
 	if err := d.useOwnStorage(); err != nil {
 		return nil, err
 	}
-	if err := mintTokens(d.dir, slices.Concat(d.callers, d.visitors)); err != nil {
+	if err := mintTokens(d.dir, slices.Concat(d.callers, d.visitors, []*demoCaller{d.officer})); err != nil {
 		return nil, err
 	}
 	if err := d.makeKey(); err != nil {
@@ -164,7 +169,8 @@ func (d *demo) startGateway(port int, backends []string) error {
 		return err
 	}
 	d.url = "http://127.0.0.1:" + strconv.Itoa(port)
-	fill := strings.NewReplacer("{$PORT}", strconv.Itoa(port), "{$SHOP}", backends[0], "{$WAREHOUSE}", backends[1], "{$ADS}", backends[2])
+	fill := strings.NewReplacer("{$PORT}", strconv.Itoa(port), "{$SHOP}", backends[0], "{$WAREHOUSE}", backends[1], "{$ADS}", backends[2],
+		"{$OFFICER}", d.officer.token, "{$COOKIE}", "console-"+strings.ToLower(rand.Text()[:8]))
 	for _, name := range []string{"Caddyfile", "rules.yaml", "partners.yaml", "stock.yaml", "stricter.yaml"} {
 		text, err := demoFiles.ReadFile("demo/" + name)
 		if err != nil {

@@ -22,7 +22,7 @@ func printDemo(out io.Writer, d *demo, seen *demoSeen, once bool) {
 	if once {
 		return
 	}
-	fmt.Fprintf(out, "\n%s\n  %s\n  %s   %s\n", p.paint(bold, "Open"), p.paint(blue, d.url+"/"),
+	fmt.Fprintf(out, "\n%s\n  %s   %s\n  %s\n  %s   %s\n", p.paint(bold, "Open"), p.paint(blue, d.console()), p.paint(faint, "# what the security team sees"), p.paint(blue, d.url+"/"),
 		p.paint(blue, d.url+"/metrics"), p.paint(faint, "# of the demo's own traffic, too; `minimize dashboards` shows it in Grafana"))
 	fmt.Fprintf(out, "\n%s\n", p.paint(bold, "Ask yourself"))
 	for i, line := range d.curls() {

@@ -26,7 +26,7 @@ func TestDemoOnce(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	var out bytes.Buffer
-	if err := runDemo(t.Context(), &out, 18080, true); err != nil {
+	if err := runDemo(t.Context(), &out, 18080, true, false); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	if strings.Contains(out.String(), "\x1b") {

@@ -13,7 +13,6 @@ import (
 
 	minimize "github.com/caddy-minimize/minimize/module"
 	"github.com/caddy-minimize/minimize/rules"
-	"github.com/caddy-minimize/minimize/rules/body"
 )
 
 func explainCommand() *cobra.Command {
@@ -121,36 +120,22 @@ func (f *fixture) explained(s *suite) (*message, error) {
 	return &message{s.rules, f.operation, &f.disclosure, f.sample}, nil
 }
 
-// judge says of each value what becomes of it. Whether the message is sent, all of it decides, as in test.
-func (m *message) judge(judge *rules.Judge) (*body.Explained, error) {
-	e, err := body.Explain(judge, m.sample.Body)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := m.sample.Judge(m.rules, m.operation, m.disclosure); err != nil && !errors.As(err, &e.Refusal) {
-		return nil, err
-	}
-	return e, nil
-}
-
 // explain prints what becomes of the message and returns the exit code.
 func (m *message) explain(out, errs io.Writer, values, asJSON bool) int {
-	judge := m.rules.Scope(m.operation.Method, m.operation.Path).Judge(m.disclosure)
-	e, err := m.judge(judge)
+	account, err := m.sample.Explain(m.rules, m.operation, m.disclosure, values)
 	if err != nil {
 		fmt.Fprintln(errs, err)
 		return exitBroken
 	}
-	view := m.view(judge, e, values)
 	if asJSON {
-		if err := printJSON(out, view); err != nil {
+		if err := printJSON(out, account); err != nil {
 			fmt.Fprintln(errs, err)
 			return exitBroken
 		}
 	} else {
-		newPainter(out).explanation(view)
+		newPainter(out).explanation(account)
 	}
-	if e.Refusal != nil {
+	if account.Refused != nil {
 		return exitFound
 	}
 	return exitOK

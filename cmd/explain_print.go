@@ -6,20 +6,20 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-minimize/minimize/rules"
+	"github.com/caddy-minimize/minimize/rules/explain"
 )
 
 // explanation prints a table for each record, then what the values that are not disclosed lack.
-func (p *painter) explanation(v *explainedView) {
-	head := v.Operation + "  to " + v.To
-	if v.Purpose != "" {
-		head += " for " + v.Purpose
+func (p *painter) explanation(a *explain.Account) {
+	head := a.Operation + "  to " + a.To
+	if a.Purpose != "" {
+		head += " for " + a.Purpose
 	}
-	fmt.Fprintln(p.out, p.paint(bold, head)+"  "+p.paint(faint, v.Time.UTC().Format("2006-01-02 15:04Z")))
-	for _, note := range v.Notes {
+	fmt.Fprintln(p.out, p.paint(bold, head)+"  "+p.paint(faint, a.Time.UTC().Format("2006-01-02 15:04Z")))
+	for _, note := range a.Notes {
 		fmt.Fprintln(p.out, p.paint(yellow, "Note: ")+note+".")
 	}
-	groups := grouped(v.Values)
+	groups := grouped(a.Values)
 	var all [][]string
 	for _, g := range groups {
 		for _, r := range g.rows {
@@ -30,8 +30,8 @@ func (p *painter) explanation(v *explainedView) {
 	for _, g := range groups {
 		p.group(g, widths)
 	}
-	p.whyNot(v.Values)
-	p.outcome(v)
+	p.whyNot(a)
+	p.outcome(a)
 }
 
 // group is the values of one record, and of those that are explained in the same way.
@@ -55,7 +55,7 @@ func (r explainedRow) action() string { return r.cells[3] }
 var explainedHeads = []string{"PLACE", "CATEGORY", "BY", "ACTION", "RULE OR REASON"}
 
 // grouped puts the values of each record together, and then the records that are explained alike.
-func grouped(items []*explainedItem) (groups []*group) {
+func grouped(items []*explain.Item) (groups []*group) {
 	var all []*group
 	index := map[string]*group{}
 	for _, item := range items {
@@ -90,12 +90,12 @@ func grouped(items []*explainedItem) (groups []*group) {
 }
 
 // add adds a value's rows, or counts them where elements of a list before it have the same.
-func (g *group) add(item *explainedItem, around string) {
+func (g *group) add(item *explain.Item, around string) {
 	if item.Dropped {
 		g.left = true
 		return
 	}
-	rows := item.rows("", around)
+	rows := rowsOf(item, "", around)
 	place := rows[0].cells[0]
 	rows[0].cells[0] = element.ReplaceAllString(place, "/*$1")
 	key := fmt.Sprint(rows)
@@ -123,8 +123,8 @@ func (g *group) settle() {
 }
 
 // rows are a value's row, and those of what it holds.
-func (e *explainedItem) rows(indent, around string) []explainedRow {
-	row := explainedRow{cells: []string{indent + strings.TrimPrefix(e.At, around), orDash(e.Category), e.recognized(around), e.Action, e.why()}}
+func rowsOf(e *explain.Item, indent, around string) []explainedRow {
+	row := explainedRow{cells: []string{indent + strings.TrimPrefix(e.At, around), orDash(e.Category), orDash(e.Recognized(around)), e.Action, e.Why()}}
 	switch {
 	case e.At == around && indent == "":
 		row.cells[0] = "the whole"
@@ -139,7 +139,7 @@ func (e *explainedItem) rows(indent, around string) []explainedRow {
 	}
 	rows := []explainedRow{row}
 	for _, inner := range slices.Concat(e.Found, e.Values) {
-		rows = append(rows, inner.rows(indent+"  ", "")...)
+		rows = append(rows, rowsOf(inner, indent+"  ", "")...)
 	}
 	return rows
 }
@@ -149,38 +149,6 @@ func orNothing(text string) string {
 		return "nothing"
 	}
 	return text
-}
-
-// recognized says by what a value was recognized.
-func (e *explainedItem) recognized(around string) string {
-	declared := e.Declared
-	if e.By == "container" {
-		declared = strings.TrimPrefix(declared, around)
-	}
-	return orDash(strings.TrimSpace(e.By + " " + declared))
-}
-
-// why names the rule that decided, or the reason.
-func (e *explainedItem) why() string {
-	switch {
-	case e.Category == string(rules.None):
-		return "declared to be none"
-	case e.Category == "" && e.By == "container":
-		return "goes with it"
-	case e.Category == "" && e.Action == "keep":
-		return "not recognized"
-	case e.Category == "":
-		return "undeclared"
-	case e.Reason == rules.Permitted.String() && e.Rule == "":
-		return "open"
-	case e.Reason == rules.Permitted.String():
-		return e.Rule
-	case e.Rule != "":
-		return e.Reason + ": " + e.Rule
-	case e.Reason == rules.Limited.String():
-		return "always"
-	}
-	return e.Reason
 }
 
 // widths are how wide columns may be, so that all of them fit the line: the widest gives first.
@@ -221,7 +189,7 @@ func (p *painter) row(cells []string, widths []int, paint func(i int, text strin
 func (p *painter) group(g *group, widths []int) {
 	title := "Outside of records"
 	if g.record != nil {
-		title = "Record " + orWhole(*g.record)
+		title = "Record " + explain.Place(*g.record)
 	}
 	fmt.Fprint(p.out, "\n", p.paint(bold, title))
 	if g.left {
@@ -248,13 +216,6 @@ func (p *painter) group(g *group, widths []int) {
 
 var actionColors = map[string]string{"keep": green, "mask": yellow, "pseudonymize": yellow, "blank": red, "strip": red, "block": red}
 
-func orWhole(pointer string) string {
-	if pointer == "" {
-		return "(the whole document)"
-	}
-	return pointer
-}
-
 // someOf names the first of a list.
 func someOf(list []string) string {
 	const most = 3
@@ -264,9 +225,9 @@ func someOf(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-func (p *painter) outcome(v *explainedView) {
+func (p *painter) outcome(a *explain.Account) {
 	fmt.Fprintln(p.out)
-	r := v.Refused
+	r := a.Refused
 	if r == nil {
 		fmt.Fprintln(p.out, p.paint(green, "The message is sent."))
 		return
@@ -283,6 +244,6 @@ func (p *painter) outcome(v *explainedView) {
 	}
 	fmt.Fprintln(p.out, p.paint(red, text+"."))
 	for _, at := range r.At {
-		fmt.Fprintln(p.out, "  because of", orWhole(at))
+		fmt.Fprintln(p.out, "  because of", explain.Place(at))
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-minimize/minimize/rules/explain"
 )
 
 const explainRules = "testdata/explain/shop.yaml"
@@ -84,7 +86,7 @@ func golden(t *testing.T, file, got string) {
 // TestExplainNarrow: no line is wider than the terminal.
 func TestExplainNarrow(t *testing.T) {
 	code, out, _ := runCommand(t, "", "explain", "--json", "--rules", explainRules, "--role", "support", "--purpose", "after_sales", "testdata/explain/orders.json")
-	var view explainedView
+	var view explain.Account
 	if err := json.Unmarshal([]byte(out), &view); err != nil || code != 1 {
 		t.Fatalf("exit code %d, %v", code, err)
 	}
@@ -115,7 +117,7 @@ func TestExplainHidesValues(t *testing.T) {
 func TestExplainJSON(t *testing.T) {
 	body := `{"orders":[{"buyer":{"id":"u1","imei":"490154203237518","phone":"13817640235"}}]}`
 	code, out, errs := runCommand(t, body, "explain", "--json", "--rules", explainRules, "--role", "support", "--purpose", "after_sales", "--country", "CN", "-")
-	var view explainedView
+	var view explain.Account
 	if err := json.Unmarshal([]byte(out), &view); err != nil || code != 0 || errs != "" {
 		t.Fatalf("exit code %d, %v, %s", code, err, errs)
 	}
@@ -157,7 +159,7 @@ func TestExplainFixtures(t *testing.T) {
 			explained++
 			var out, errs bytes.Buffer
 			code := m.explain(&out, &errs, false, true)
-			var view explainedView
+			var view explain.Account
 			if err := json.Unmarshal(out.Bytes(), &view); err != nil {
 				t.Fatalf("%s: %v\n%s", f.pos, err, &errs)
 			}

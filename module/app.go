@@ -77,6 +77,7 @@ type App struct {
 	events   *caddyevents.App
 	geo      *geoIP // nil: no database is configured
 	budget   *body.Budget
+	recent   *recent   // nil: there is no console
 	consents *consents // nil: no store is configured
 	abroad   *peopleAbroad
 	current  atomic.Pointer[snapshot]

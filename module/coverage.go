@@ -15,7 +15,7 @@ import (
 // backend: nobody knows what handlers of other authors answer. forward_auth is what sites.go makes of some reverse_proxy.
 var harmless = []string{
 	"acme_server", "authentication", "copy_response", "copy_response_headers", "encode", "error", "forward_auth", "headers", "intercept", "invoke",
-	"log_append", "map", "metrics", "minimize", "minimize_consent", egressName, "push", "request_body", "rewrite", "static_response", "subroute", "tracing", "vars",
+	"log_append", "map", "metrics", "minimize", "minimize_consent", "minimize_console", egressName, "push", "request_body", "rewrite", "static_response", "subroute", "tracing", "vars",
 }
 
 // Bypass is a route that reaches a backend without `minimize` before it.
@@ -80,7 +80,7 @@ func bypasses(sites []site) []Bypass {
 	return w.found
 }
 
-// titlesOf says where the handlers stand that judge answers.
+// titlesOf says where the handlers stand that judge, and those of the transports that do.
 func titlesOf(sites []site) map[*Handler]string {
 	w := coverageWalk{titles: make(map[*Handler]string)}
 	w.sites(sites)

@@ -19,6 +19,9 @@
 // answers leave under its guard, case.go reads the case that a caller acts in, gpc.go takes Sec-GPC for an objection, and
 // consentapi.go serves the API (consentchange.go, consentread.go, consentanswer.go).
 //
+// What a security team sees: console.go serves the pages of package console to the roles that may see them, and a file for
+// each page gathers what it shows (console_now.go, …) from the rules, the counters and the last messages (recent.go).
+//
 // Beside it, logfilter.go and redact.go keep values out of Caddy's own logs, and coverage.go names the routes that bypass
 // the handler (sites.go reads them).
 package minimize

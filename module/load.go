@@ -82,13 +82,14 @@ func (f *files) readKeys(dir string, sum io.Writer) error {
 
 // loaded is the documents and keys of one moment, each good in itself.
 type loaded struct {
+	files     []rulefile.File
 	documents []*rules.Document
 	keys      *rules.KeyRing
 }
 
 // load parses the documents and reports what is wrong in all of them at once.
 func load(f *files) (l *loaded, err error) {
-	l = new(loaded)
+	l = &loaded{files: f.rules}
 	if l.documents, err = rulefile.Load(f.rules); err != nil {
 		return nil, err
 	}

@@ -127,6 +127,7 @@ func (m *message) recordResult(res, candidate *result) *rules.Refusal {
 	}
 	m.h.metrics.record(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
+	m.h.app.recent.add(m, res, false)
 	if res.refusal != nil && m.h.app.events != nil {
 		m.emit(res)
 	}
@@ -165,6 +166,7 @@ func (m *message) recordWould(res, candidate *result) {
 	m.h.metrics.reportRecord(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.audit.write(m, res, candidate)
+	m.h.app.recent.add(m, res, true)
 }
 
 func (t *tee) result() *result {

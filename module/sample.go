@@ -2,11 +2,13 @@ package minimize
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/url"
 
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/body"
+	"github.com/caddy-minimize/minimize/rules/explain"
 )
 
 // Sample is a message that no server has seen, for tests of rules. It is judged as on a route without options.
@@ -30,6 +32,19 @@ func (s *Sample) Judge(set *rules.Ruleset, o rules.Operation, d *rules.Disclosur
 		return s.request(j, set.Recipient(d.Recipient))
 	}
 	return s.answer(j)
+}
+
+// Explain tells what becomes of a JSON document, value by value. Whether it is sent, all of the message decides, as in Judge.
+// Only with values the values themselves are in what it tells.
+func (s *Sample) Explain(set *rules.Ruleset, o rules.Operation, d *rules.Disclosure, values bool) (*explain.Account, error) {
+	e, err := body.Explain(set.Scope(o.Method, o.Path).Judge(d), s.Body)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Judge(set, o, d); err != nil && !errors.As(err, &e.Refusal) {
+		return nil, err
+	}
+	return explain.Of(set, o, d, e, values), nil
 }
 
 func (s *Sample) request(j *rules.Judge, to *rules.Recipient) (out *Sample, err error) {

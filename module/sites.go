@@ -186,8 +186,8 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 			statuses = append(statuses, codes)
 			l.inner = append(l.inner, hops(response.Routes, unique))
 		}
-		if _, judged := h.Transport.(*Egress); judged {
-			l.name = egressName
+		if egress, judged := h.Transport.(*Egress); judged {
+			l.name, l.judges = egressName, egress.h
 		}
 		if h.Rewrite != nil && forwardsAuth(h.Rewrite.Method, statuses) && l.name != egressName {
 			l.name = "forward_auth"

@@ -7,6 +7,12 @@ import (
 	"time"
 )
 
+// Roles are the roles that rules may name, in order.
+func (r *Ruleset) Roles() []string { return slices.Sorted(maps.Keys(r.roles)) }
+
+// Recipients are the entries of the register, in order.
+func (r *Ruleset) Recipients() []string { return slices.Sorted(maps.Keys(r.register)) }
+
 // Matrix is what the rules let each audience have for one purpose: those inside of `home`, at a time.
 type Matrix struct {
 	Purpose   string

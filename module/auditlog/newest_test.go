@@ -1,0 +1,104 @@
+package auditlog
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// TestNewest: page by page, backwards, come the same entries as forwards: also where lines are longer than what is read at
+// once, files are rotated and compressed, and the last line is still being written.
+func TestNewest(t *testing.T) {
+	lines := written(t, 3000, " ", string(bytes.Repeat([]byte("x"), 300)))
+	dir := t.TempDir()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(bytes.Join(lines[:700], nil))
+	z.Close()
+	for name, data := range map[string][]byte{
+		"audit-2026-11-21T10-00-00.000.jsonl.gz": packed.Bytes(),
+		"audit-2026-11-22T10-00-00.000.jsonl":    bytes.Join(lines[700:1400], nil),
+		"audit.jsonl":                            append(bytes.Join(lines[1400:], nil), "\n"+`{"seq":3001,"prev":"00`...),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := Files(filepath.Join(dir, "audit.jsonl"))
+	for name, f := range map[string]Filter{
+		"all":  {},
+		"none": {Members: map[string][]string{"role": {"nobody"}}},
+		"some": {Members: map[string][]string{"seq": {"3", "699", "700", "701", "1400", "1401", "3000"}}},
+		"kind": {Categories: []rules.Category{"contact"}},
+	} {
+		var want []string
+		if _, err := f.Each(files, func(e gjson.Result) error {
+			if seq := e.Get("seq").String(); seq != "3001" {
+				want = append([]string{seq}, want...)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		before := uint64(0)
+		for range 1000 {
+			page, err := f.Newest(files, before, 7, time.Now().Add(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Entries {
+				got = append(got, e.Get("seq").String())
+			}
+			if !page.More {
+				break
+			}
+			before = page.Reached
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d entries, want %d", name, len(got), len(want))
+		}
+		for i := range got {
+			if got[i] != want[i] {
+				t.Fatalf("%s: entry %d is %s, want %s", name, i, got[i], want[i])
+			}
+		}
+	}
+}
+
+// TestNewestLate: a search that takes too long says how far it came, and goes on from there.
+func TestNewestLate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "audit.jsonl")
+	if err := os.WriteFile(file, bytes.Join(written(t, 5000), nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := Filter{Members: map[string][]string{"seq": {"1"}}}
+	before, found := uint64(0), ""
+	for range 10 {
+		page, err := f.Newest([]string{file}, before, 7, time.Now().Add(time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Entries) > 0 {
+			found = strconv.FormatUint(page.Entries[0].Get("seq").Uint(), 10)
+		}
+		if page.More && !page.Late {
+			t.Error("there is more, and the time was not over")
+		}
+		if !page.More {
+			break
+		}
+		before = page.Reached
+	}
+	if found != "1" {
+		t.Errorf("the first entry is not found, but %q", found)
+	}
+}

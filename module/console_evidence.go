@@ -1,0 +1,284 @@
+package minimize
+
+import (
+	"encoding/hex"
+	"errors"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/logging"
+	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/module/auditlog"
+	"github.com/caddy-minimize/minimize/module/console"
+	"github.com/caddy-minimize/minimize/rules"
+)
+
+// What one look at the log may cost.
+const (
+	evidenceEntries  = 30
+	evidencePatience = 3 * time.Second
+	verifyPatience   = 10 * time.Second
+	evidenceFindings = 20
+)
+
+func (v *visit) evidence() (any, error) {
+	get := v.query
+	if v.r.Method == http.MethodPost {
+		if err := v.readForm(); err != nil {
+			return nil, err
+		}
+		get = v.posted
+	}
+	view := &console.Evidence{People: v.people}
+	file, ok := v.h.app.audit.opener.(*logging.FileWriter)
+	if !ok {
+		view.Nowhere = "This gateway keeps no audit log in a file, so there is nothing to search here. It comes with `audit output file audit.jsonl` in the global option `minimize`."
+		return view, nil
+	}
+	// What may be about a person is in no URL: of a GET only the decision counts.
+	search := evidenceSearch{get: get, people: v.people, keys: v.h.app.Keys}
+	if v.r.Method != http.MethodPost {
+		search.get = func(name string) string { return onlyDecision(name, v) }
+	}
+	view.Form = v.evidenceForm(search.get)
+	head := v.h.app.audit.head()
+	view.Chain = &console.Chain{File: filepath.Base(file.Filename), Seq: head.Seq, Hash: hex.EncodeToString(head.Hash[:])}
+	files := auditlog.Files(file.Filename)
+	if search.get("verify") != "" {
+		view.Chain.Verified = v.verified(files, head)
+	}
+	filter, wrong := search.filter()
+	if view.Wrong = wrong; wrong != "" {
+		return view, nil
+	}
+	if err := list(view, filter, files, search); err != nil {
+		v.h.logger.Error("searching the audit log", zap.Error(err))
+		view.Wrong = "The audit log could not be read: the gateway's own log says why."
+	}
+	return view, nil
+}
+
+func onlyDecision(name string, v *visit) string {
+	if name == "decision" {
+		return v.query(name)
+	}
+	return ""
+}
+
+// list fills in what is meant, the newest first.
+func list(view *console.Evidence, filter *auditlog.Filter, files []string, search evidenceSearch) error {
+	before, _ := strconv.ParseUint(search.get("before"), 10, 64)
+	page, err := filter.Newest(files, before, evidenceEntries, time.Now().Add(evidencePatience))
+	if err != nil {
+		return err
+	}
+	view.Read, view.More, view.Late, view.Reached, view.Unnamed = page.Read, page.More, page.Late, page.Reached, filter.Unnamed
+	for _, entry := range page.Entries {
+		view.Entries = append(view.Entries, entryView(entry))
+	}
+	if search.get("decision") != "" && len(view.Entries) > 0 {
+		view.Only = &view.Entries[len(view.Entries)-1]
+		view.Only.Facts = entryFacts(page.Entries[len(page.Entries)-1])
+	}
+	return nil
+}
+
+// head is what was written last.
+func (l *audit) head() auditlog.Head {
+	if l.chain == nil {
+		return auditlog.Head{}
+	}
+	return l.chain.Head()
+}
+
+func (v *visit) evidenceForm(get func(string) string) console.EvidenceForm {
+	var roles, recipients []string
+	for _, set := range *v.h.app.current.Load() {
+		roles, recipients = append(roles, set.enforced.Roles()...), append(recipients, set.enforced.Recipients()...)
+	}
+	unique := func(names []string) []string { slices.Sort(names); return slices.Compact(names) }
+	return console.EvidenceForm{
+		Subject: get("subject"), Caller: get("caller"), Category: get("category"), Decision: get("decision"), From: get("from"), Until: get("until"),
+		Roles:      options(unique(append(roles, rules.Anonymous)), []string{get("role")}),
+		Recipients: options(unique(recipients), []string{get("recipient")}),
+		Outcomes:   options(outcomes, []string{get("outcome")}),
+		Directions: options([]string{"response", "inbound", "egress", "consent"}, []string{get("direction")}),
+	}
+}
+
+// evidenceSearch is what the form asks for.
+type evidenceSearch struct {
+	get    func(string) string
+	people bool
+	keys   string
+}
+
+// filter is what the log is searched for. wrong is for who filled in the form.
+func (s *evidenceSearch) filter() (f *auditlog.Filter, wrong string) {
+	f = &auditlog.Filter{Members: map[string][]string{}}
+	for _, name := range []string{"role", "recipient", "outcome", "direction", "decision"} {
+		if value := s.get(name); value != "" {
+			f.Members[name] = []string{value}
+		}
+	}
+	if category := s.get("category"); category != "" {
+		f.Categories = []rules.Category{rules.Category(category)}
+	}
+	var err error
+	if f.From, err = formTime(s.get("from")); err == nil {
+		f.Until, err = formTime(s.get("until"))
+	}
+	if err != nil {
+		return nil, "A time is a day and a time of day, such as 2026-11-22T09:00, in UTC."
+	}
+	if id := s.get("caller"); id != "" {
+		f.Callers = append(tokensOf(s.keys, auditlog.Caller, id), id)
+	}
+	id := s.get("subject")
+	if id == "" {
+		return f, ""
+	}
+	if !s.people {
+		return nil, "Your role may not search for a person."
+	}
+	if f.Subjects = tokensOf(s.keys, auditlog.Subject, id); len(f.Subjects) == 0 {
+		return nil, "Entries do not say whose data they are about, because the gateway has no keys to make pseudonyms with: it gets them with the option `keys`."
+	}
+	return f, ""
+}
+
+// tokensOf are none where there are no keys: then entries have none either.
+func tokensOf(keys string, of rules.Category, id string) []string {
+	if keys == "" {
+		return nil
+	}
+	tokens, err := auditlog.Tokens(keys, of, []string{id})
+	if err != nil {
+		return nil
+	}
+	return tokens
+}
+
+// formTime reads what browsers send of a datetime-local (HTML, 4.10.5.1.11), and a day.
+func formTime(text string) (at time.Time, err error) {
+	if text == "" {
+		return at, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateOnly} {
+		if at, err = time.Parse(layout, text); err == nil {
+			return at, nil
+		}
+	}
+	return at, err
+}
+
+// entryView is an entry as Now shows a message.
+func entryView(entry gjson.Result) console.Entry {
+	text := func(name string) string { return entry.Get(name).String() }
+	e := console.Entry{Seq: entry.Get("seq").Uint(), Message: console.Message{
+		At: entry.Get("time").Time(), Decision: text("decision"), Direction: text("direction"), Operation: text("operation"), Role: text("role"),
+		Purpose: text("purpose"), Recipient: text("recipient"), Country: text("recipient_country"), Outcome: text("outcome"),
+		Reason: text("reason"), Rule: text("rule"), Status: int(entry.Get("status").Int()), Would: text("mode") == modeReport,
+	}}
+	if e.Country == "" {
+		e.Country = text("country")
+	}
+	if e.Kind = outcomeKind(e.Outcome); text("event") != "" {
+		e.Outcome, e.Kind = strings.ReplaceAll(text("event"), "_", " "), console.Plain
+	}
+	entry.Get("values").ForEach(func(name, n gjson.Result) bool {
+		category, action, _ := strings.Cut(name.Str, " ")
+		e.Values = append(e.Values, console.Values{Category: category, Action: action, Count: n.Int()})
+		return true
+	})
+	return e
+}
+
+// entryFacts is all that an entry says.
+func entryFacts(entry gjson.Result) (facts []console.Fact) {
+	entry.ForEach(func(name, value gjson.Result) bool {
+		if said := said(value); said != "" {
+			facts = append(facts, console.Fact{Name: strings.ReplaceAll(name.String(), "_", " "), Text: said})
+		}
+		return true
+	})
+	return facts
+}
+
+// said is what a member of an entry says, in a line.
+func said(value gjson.Result) string {
+	if !value.IsObject() && !value.IsArray() {
+		return value.String()
+	}
+	var parts []string
+	value.ForEach(func(key, inner gjson.Result) bool {
+		switch text := said(inner); {
+		case value.IsArray() || key.Str == "token":
+			parts = append(parts, text)
+		case strings.Contains(key.Str, " "): // a category and an action
+			parts = append(parts, key.Str+" ×"+text)
+		default:
+			parts = append(parts, key.Str+" "+text)
+		}
+		return true
+	})
+	return strings.Join(parts, ", ")
+}
+
+// verifying is held by who verifies: a long log is read by one at a time.
+var verifying sync.Mutex
+
+// errFar ends a verification at what was written when it began, or when its time is over.
+var errFar = errors.New("far enough")
+
+// verified reads the log from its beginning to the entry that was the last when it was asked for.
+func (v *visit) verified(files []string, head auditlog.Head) *console.Verified {
+	if !verifying.TryLock() {
+		return &console.Verified{Busy: true}
+	}
+	defer verifying.Unlock()
+	deadline := time.Now().Add(verifyPatience)
+	verifier := auditlog.Verifier{Known: head}
+	view := &console.Verified{}
+	err := auditlog.Read(files, func(e auditlog.Entry) error {
+		verifier.Next(e)
+		if view.First == 0 {
+			view.First = verifier.Head.Seq
+		}
+		if view.Whole = verifier.Head.Seq == head.Seq; view.Whole || verifier.Entries%1024 == 0 && time.Now().After(deadline) || len(verifier.Findings) > 10*evidenceFindings {
+			return errFar
+		}
+		return nil
+	})
+	view.Entries, view.Upto = verifier.Entries, verifier.Head.Seq
+	if err == nil { // all was read, and the head was not in it
+		view.Whole = true
+		verifier.End()
+	}
+	if err != nil && !errors.Is(err, errFar) {
+		v.h.logger.Error("verifying the audit log", zap.Error(err))
+		verifier.Findings = append(verifier.Findings, auditlog.Finding{What: "it could not be read to its end: the gateway's own log says why"})
+	}
+	for _, f := range verifier.Findings[:min(len(verifier.Findings), evidenceFindings)] {
+		view.Findings = append(view.Findings, console.Finding{Where: filepath.Base(f.File) + ":" + strconv.Itoa(f.Line), What: f.What})
+	}
+	view.More = len(verifier.Findings) - len(view.Findings)
+	return view
+}
+
+// anyRules are the rules of some choice of documents: the keys of all are the same.
+func (a *App) anyRules() *ruleset {
+	sets := *a.current.Load()
+	for _, key := range slices.Sorted(maps.Keys(sets)) {
+		return sets[key]
+	}
+	return nil
+}
