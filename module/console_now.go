@@ -184,7 +184,7 @@ func (a *App) health() []console.Fact {
 func (a *App) auditHealth() console.Fact {
 	fact := console.Fact{Name: "Audit log"}
 	switch failed := valueOf(a.metrics.auditFailures); {
-	case a.audit.core == nil:
+	case a.audit.chain == nil:
 		fact.Text, fact.Kind = "none is configured: nothing can be proven later", "warn"
 	case failed > 0:
 		fact.Text, fact.Kind = fmt.Sprintf("%.0f lines could not be written", failed), "bad"
