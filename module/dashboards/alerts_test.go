@@ -29,9 +29,9 @@ func alertRules(t *testing.T) (rules []rule) {
 	return rules
 }
 
-// TestAlertsSayWhatToDo: whoever is woken finds how bad it is, what happened, and a paragraph in the README.
+// TestAlertsSayWhatToDo: whoever is woken finds how bad it is, what happened, and a paragraph in the runbook.
 func TestAlertsSayWhatToDo(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	runbook, err := os.ReadFile("RUNBOOK.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +44,8 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 		if s := r.Labels["severity"]; s != "info" && s != "warning" && s != "critical" {
 			t.Errorf("%s has the severity %q", r.Alert, s)
 		}
-		if !strings.HasSuffix(r.Annotations["runbook_url"], "#"+strings.ToLower(r.Alert)) || !strings.Contains(string(readme), "\n#### "+r.Alert+"\n") {
-			t.Errorf("%s: the README has no such heading, or the link leads elsewhere", r.Alert)
+		if !strings.HasSuffix(r.Annotations["runbook_url"], "#"+strings.ToLower(r.Alert)) || !strings.Contains(string(runbook), "\n## "+r.Alert+"\n") {
+			t.Errorf("%s: the runbook has no such heading, or the link leads elsewhere", r.Alert)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func whole() dashboard {
 			chosen("role", "Role", `caddy_minimize_messages_total{instance=~"$instance"}`),
 			chosen("recipient", "Recipient", `caddy_minimize_disclosures_total{instance=~"$instance"}`),
 		}},
-		Links:  []link{{"What to do about alerts", "link", "https://github.com/caddy-minimize/minimize#alerts", true}},
+		Links:  []link{{"What to do about alerts", "link", "https://github.com/caddy-minimize/minimize/blob/main/module/dashboards/RUNBOOK.md", true}},
 		Panels: lay([]row{overview, callers, borders, consents, health}),
 	}
 }
