@@ -110,6 +110,8 @@ func (s *requestSifter) sift(head *body.Head, from http.Header) (http.Header, er
 			case bearsToken(value): // whatever it is called
 			case err != nil && !slices.Contains(ambient, name):
 				return nil, err
+			case err != nil:
+				head.LeftOut()
 			case err == nil && stays && kept != "" && !sieve.hides(kept, 0):
 				to[name] = append(to[name], kept)
 			}

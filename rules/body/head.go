@@ -11,8 +11,9 @@ import (
 // a query's parameters as they reach a form's, and nothing else here; names do. Its errors are refusals of the message. It
 // is for one goroutine.
 type Head struct {
-	judge  *rules.Judge
-	report rules.Report
+	judge   *rules.Judge
+	report  rules.Report
+	blocked map[int]uint32 // by category, in the last text
 }
 
 // NewHead returns what judges the head of one message.
@@ -81,8 +82,24 @@ func (h *Head) Cookie(pair string) (out string, stays bool, err error) {
 // atOnce holds a text until all of it was judged.
 func atOnce(text string) Limits { return Limits{HoldAll: true, MaxBody: int64(len(text))} }
 
+// LeftOut tells that the last text, which was refused, is left out, and the message goes on: its values are stripped.
+func (h *Head) LeftOut() {
+	for c, n := range h.blocked {
+		h.report.Counts[c][rules.Block] -= n
+		h.report.Counts[c][rules.Strip] += n
+	}
+	clear(h.blocked)
+}
+
 func (h *Head) add(r *rules.Report) {
+	clear(h.blocked)
 	for c, actions := range r.Counts {
+		if n := actions[rules.Block]; n > 0 {
+			if h.blocked == nil {
+				h.blocked = make(map[int]uint32)
+			}
+			h.blocked[c] = n
+		}
 		for len(h.report.Counts) <= c {
 			h.report.Counts = append(h.report.Counts, [rules.ActionCount]uint32{})
 		}

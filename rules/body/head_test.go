@@ -155,3 +155,19 @@ func TestHeadBlocked(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadLeftOut: what blocks a text, and is left out with it, blocked nothing.
+func TestHeadLeftOut(t *testing.T) {
+	scope := scopeOf(t, headRules)
+	h, imei := NewHead(judgeFor(scope, "blocked")), scope.Rules().ID("device.imei")
+	for range 2 {
+		if _, _, err := h.Header("X-Device", "490154203237518"); err == nil {
+			t.Fatal("the text is not refused")
+		}
+		h.LeftOut()
+		h.LeftOut()
+	}
+	if counts := h.Report().Counts[imei]; counts[rules.Block] != 0 || counts[rules.Strip] != 2 {
+		t.Errorf("got %v", counts)
+	}
+}
