@@ -11,8 +11,8 @@ import (
 // write tells about one message. candidate is what the candidate rules would have done; nil: there are none. It returns why
 // the message may not be sent.
 func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
-	if l.chain == nil || res.outcome == outcomeEmpty && m.disclosure.Position != rules.Egress {
-		return nil
+	if l.chain == nil || res.outcome == outcomeEmpty && res.report == nil && m.disclosure.Position != rules.Egress {
+		return nil // there is nothing to tell of
 	}
 	line := newAuditLine(time.Now())
 	line.text("decision", m.id)
