@@ -260,7 +260,7 @@ func (v *visit) verified(files []string, head auditlog.Head) *console.Verified {
 	}
 	defer verifying.Unlock()
 	deadline := time.Now().Add(verifyPatience)
-	verifier := auditlog.Verifier{Known: head}
+	verifier := auditlog.Verifier{Known: head, Pruned: true}
 	view := &console.Verified{}
 	err := auditlog.Read(files, func(e auditlog.Entry) error {
 		verifier.Next(e)

@@ -198,6 +198,27 @@ func TestConsoleEvidence(t *testing.T) {
 	if _, page := d.post("evidence", officer, url.Values{"verify": {"1"}}); !strings.Contains(page, "not whole") || !strings.Contains(page, "audit.jsonl:1") {
 		t.Errorf("a change is not found: %s", page)
 	}
+	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
+	for _, c := range []struct {
+		name, log string
+		whole     bool
+		said      string
+	}{
+		{"what rotation removed", strings.Join(lines[20:], ""), true, "From entry 21 on"},
+		{"an end that was removed", strings.Join(lines[20:len(lines)-1], ""), false, "its end was removed"},
+		{"a last entry that was changed", strings.Join(lines[20:len(lines)-1], "") + strings.Replace(lines[len(lines)-1], "privacy", "privaty", 1), false, "another one than the head"},
+	} {
+		if err := os.WriteFile(log, []byte(c.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, page := d.post("evidence", officer, url.Values{"verify": {"1"}})
+		if whole := strings.Contains(page, "nothing was changed"); whole != c.whole || strings.Contains(page, "not whole") == c.whole || !strings.Contains(page, c.said) {
+			t.Errorf("%s: the log is whole: %v, and not said is %q", c.name, whole, c.said)
+		}
+	}
+	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var first struct{ Decision string }
 	if err := json.Unmarshal([]byte(strings.SplitN(text, "\n", 2)[0]), &first); err != nil {
 		t.Fatal(err)
