@@ -10,7 +10,8 @@ import (
 
 // The events that are no consentstore.Event.
 const (
-	eventRead      = "read" // by a role that manages consents
+	eventRead      = "read"     // by a role that manages consents
+	eventSearched  = "searched" // for, in the audit log, by a role that may
 	eventProfile   = "profile_changed"
 	eventEnded     = "ended"
 	eventCase      = "case_changed"

@@ -56,11 +56,24 @@ func (v *visit) person(id string) (found *console.Person, wrong string) {
 		v.h.logger.Warn("the consent store did not answer", zap.Error(err))
 		return nil, "The consent store cannot answer now. Try again in a moment."
 	}
-	line := &consentLine{decision: uuid.NewString(), event: eventRead, subject: id, caller: v.id, role: v.role, rules: v.h.app.anyRules()}
-	if line.rules == nil || v.h.app.audit.writeConsent(line) != nil {
-		return nil, "That you look cannot be written to the audit log now, so nothing is shown."
+	if !v.toldOf(eventRead, id) {
+		return nil, notTold
 	}
 	return personView(&subjects[0], history, v.now), ""
+}
+
+const notTold = "That you look cannot be written to the audit log now, so nothing is shown."
+
+// toldOf writes to the audit log that somebody looks at these people. Where it says no, nothing may be shown.
+func (v *visit) toldOf(event string, people ...string) bool {
+	set := v.h.app.anyRules()
+	for _, id := range people {
+		line := &consentLine{decision: uuid.NewString(), event: event, subject: id, caller: v.id, role: v.role, rules: set}
+		if set == nil || v.h.app.audit.writeConsent(line) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func personView(s *consentstore.Subject, history []consentstore.Entry, now time.Time) *console.Person {

@@ -1,6 +1,7 @@
 package minimize
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"maps"
@@ -44,7 +45,7 @@ func (v *visit) evidence() (any, error) {
 		return view, nil
 	}
 	// What may be about a person is in no URL: of a GET only the decision counts.
-	search := evidenceSearch{get: get, people: v.people, keys: v.h.app.Keys}
+	search := evidenceSearch{get: get, mayID: v.people, keys: v.h.app.Keys}
 	if v.r.Method != http.MethodPost {
 		search.get = func(name string) string { return onlyDecision(name, v) }
 	}
@@ -55,11 +56,18 @@ func (v *visit) evidence() (any, error) {
 	if search.get("verify") != "" {
 		view.Chain.Verified = v.verified(files, head)
 	}
-	filter, wrong := search.filter()
+	filter, wrong, err := search.filter()
+	if err != nil {
+		v.h.logger.Error("searching the audit log", zap.Error(err))
+	}
 	if view.Wrong = wrong; wrong != "" {
 		return view, nil
 	}
-	if err := list(view, filter, files, search); err != nil {
+	if !v.toldOf(eventSearched, search.people...) {
+		view.Wrong = notTold
+		return view, nil
+	}
+	if err := list(view, filter, files, search, head.Seq); err != nil {
 		v.h.logger.Error("searching the audit log", zap.Error(err))
 		view.Wrong = "The audit log could not be read: the gateway's own log says why."
 	}
@@ -73,10 +81,10 @@ func onlyDecision(name string, v *visit) string {
 	return ""
 }
 
-// list fills in what is meant, the newest first.
-func list(view *console.Evidence, filter *auditlog.Filter, files []string, search evidenceSearch) error {
+// list fills in what is meant, the newest first, and none behind the last one: the search itself stands there.
+func list(view *console.Evidence, filter *auditlog.Filter, files []string, search evidenceSearch, last uint64) error {
 	before, _ := strconv.ParseUint(search.get("before"), 10, 64)
-	page, err := filter.Newest(files, before, evidenceEntries, time.Now().Add(evidencePatience))
+	page, err := filter.Newest(files, cmp.Or(before, last+1), evidenceEntries, time.Now().Add(evidencePatience))
 	if err != nil {
 		return err
 	}
@@ -117,12 +125,19 @@ func (v *visit) evidenceForm(get func(string) string) console.EvidenceForm {
 // evidenceSearch is what the form asks for.
 type evidenceSearch struct {
 	get    func(string) string
-	people bool
+	mayID  bool // may search for people by their ids
 	keys   string
+	people []string // the ids that are searched for
 }
 
-// filter is what the log is searched for. wrong is for who filled in the form.
-func (s *evidenceSearch) filter() (f *auditlog.Filter, wrong string) {
+const (
+	noPeople = "Your role may not search for a person. Of callers it may search for the tokens that entries have, hm1_…"
+	noTokens = "Entries do not say whom they are about, because the gateway has no keys to make pseudonyms with: it gets them with the option `keys`."
+	noKeys   = "The gateway's keys cannot be read now, and without them nobody is found: the gateway's own log says why."
+)
+
+// filter is what the log is searched for. wrong is for who filled in the form, err for the gateway's log.
+func (s *evidenceSearch) filter() (f *auditlog.Filter, wrong string, err error) {
 	f = &auditlog.Filter{Members: map[string][]string{}}
 	for _, name := range []string{"role", "recipient", "outcome", "direction", "decision"} {
 		if value := s.get(name); value != "" {
@@ -132,39 +147,38 @@ func (s *evidenceSearch) filter() (f *auditlog.Filter, wrong string) {
 	if category := s.get("category"); category != "" {
 		f.Categories = []rules.Category{rules.Category(category)}
 	}
-	var err error
 	if f.From, err = formTime(s.get("from")); err == nil {
 		f.Until, err = formTime(s.get("until"))
 	}
 	if err != nil {
-		return nil, "A time is a day and a time of day, such as 2026-11-22T09:00, in UTC."
+		return nil, "A time is a day and a time of day, such as 2026-11-22T09:00, in UTC.", nil
 	}
-	if id := s.get("caller"); id != "" {
-		f.Callers = append(tokensOf(s.keys, auditlog.Caller, id), id)
+	if f.Subjects, wrong, err = s.person(auditlog.Subject, s.get("subject")); wrong != "" {
+		return nil, wrong, err
 	}
-	id := s.get("subject")
-	if id == "" {
-		return f, ""
+	if caller := s.get("caller"); rules.IsToken(caller) {
+		f.Callers = []string{caller}
+	} else {
+		f.Callers, wrong, err = s.person(auditlog.Caller, caller)
 	}
-	if !s.people {
-		return nil, "Your role may not search for a person."
-	}
-	if f.Subjects = tokensOf(s.keys, auditlog.Subject, id); len(f.Subjects) == 0 {
-		return nil, "Entries do not say whose data they are about, because the gateway has no keys to make pseudonyms with: it gets them with the option `keys`."
-	}
-	return f, ""
+	return f, wrong, err
 }
 
-// tokensOf are none where there are no keys: then entries have none either.
-func tokensOf(keys string, of rules.Category, id string) []string {
-	if keys == "" {
-		return nil
+// person returns the tokens of an id, by which a person is known.
+func (s *evidenceSearch) person(as rules.Category, id string) (tokens []string, wrong string, err error) {
+	switch {
+	case id == "":
+		return nil, "", nil
+	case !s.mayID:
+		return nil, noPeople, nil
+	case s.keys == "":
+		return nil, noTokens, nil
 	}
-	tokens, err := auditlog.Tokens(keys, of, []string{id})
-	if err != nil {
-		return nil
+	if tokens, err = auditlog.Tokens(s.keys, as, []string{id}); err != nil {
+		return nil, noKeys, err
 	}
-	return tokens
+	s.people = append(s.people, id)
+	return tokens, "", nil
 }
 
 // formTime reads what browsers send of a datetime-local (HTML, 4.10.5.1.11), and a day.
@@ -246,7 +260,7 @@ func (v *visit) verified(files []string, head auditlog.Head) *console.Verified {
 	}
 	defer verifying.Unlock()
 	deadline := time.Now().Add(verifyPatience)
-	verifier := auditlog.Verifier{Known: head}
+	verifier := auditlog.Verifier{Known: head, Pruned: true}
 	view := &console.Verified{}
 	err := auditlog.Read(files, func(e auditlog.Entry) error {
 		verifier.Next(e)

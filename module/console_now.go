@@ -108,7 +108,7 @@ func (a *App) routeStates() ([]console.Route, error) {
 	if shown := a.canary.shown.Load(); shown != nil {
 		protected = *shown
 	}
-	for h, title := range titlesOf(sites) {
+	for h, title := range a.titlesOf(sites) {
 		routes = append(routes, h.routeState(title, protected))
 	}
 	slices.SortFunc(routes, func(a, b console.Route) int {

@@ -8,7 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/caddy-minimize/minimize/module/auditlog"
 )
 
 // peopleSite has the console and the consent API.
@@ -156,6 +159,7 @@ func TestConsoleEvidence(t *testing.T) {
 	}
 	d.get("/api/orders", d.as("agent-2", "support"))
 	rows := func(page string) int { return strings.Count(page, `<td><time`) }
+	token := func(id string) string { return running.Load().anyRules().token(auditlog.Caller, id) }
 	for _, c := range []struct {
 		name, as string
 		form     url.Values
@@ -164,8 +168,10 @@ func TestConsoleEvidence(t *testing.T) {
 	}{
 		{"all, a page", officer, url.Values{}, 30, "Older entries"},
 		{"the rest", officer, url.Values{"before": {"12"}}, 11, ""},
-		{"a caller", officer, url.Values{"caller": {"agent-2"}}, 1, ""},
-		{"nobody", officer, url.Values{"caller": {"agent-3"}}, 0, "No entry"},
+		{"a caller by id, who may not", officer, url.Values{"caller": {"agent-2"}}, 0, "may not search"},
+		{"a caller by token", officer, url.Values{"caller": {token("agent-2")}}, 1, "<label>Caller's token"},
+		{"a caller", privacy, url.Values{"caller": {"agent-2"}}, 1, "<label>Caller's id or token"},
+		{"nobody", privacy, url.Values{"caller": {"agent-3"}}, 0, "No entry"},
 		{"a role", officer, url.Values{"role": {"courier"}}, 0, "No entry"},
 		{"a category below one", officer, url.Values{"category": {"contact"}}, 30, ""},
 		{"a time", officer, url.Values{"until": {"2020-01-01T00:00"}}, 0, "No entry"},
@@ -192,6 +198,27 @@ func TestConsoleEvidence(t *testing.T) {
 	if _, page := d.post("evidence", officer, url.Values{"verify": {"1"}}); !strings.Contains(page, "not whole") || !strings.Contains(page, "audit.jsonl:1") {
 		t.Errorf("a change is not found: %s", page)
 	}
+	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
+	for _, c := range []struct {
+		name, log string
+		whole     bool
+		said      string
+	}{
+		{"what rotation removed", strings.Join(lines[20:], ""), true, "From entry 21 on"},
+		{"an end that was removed", strings.Join(lines[20:len(lines)-1], ""), false, "its end was removed"},
+		{"a last entry that was changed", strings.Join(lines[20:len(lines)-1], "") + strings.Replace(lines[len(lines)-1], "privacy", "privaty", 1), false, "another one than the head"},
+	} {
+		if err := os.WriteFile(log, []byte(c.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, page := d.post("evidence", officer, url.Values{"verify": {"1"}})
+		if whole := strings.Contains(page, "nothing was changed"); whole != c.whole || strings.Contains(page, "not whole") == c.whole || !strings.Contains(page, c.said) {
+			t.Errorf("%s: the log is whole: %v, and not said is %q", c.name, whole, c.said)
+		}
+	}
+	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var first struct{ Decision string }
 	if err := json.Unmarshal([]byte(strings.SplitN(text, "\n", 2)[0]), &first); err != nil {
 		t.Fatal(err)
@@ -200,3 +227,48 @@ func TestConsoleEvidence(t *testing.T) {
 		t.Errorf("a decision leads to nothing: %s", page)
 	}
 }
+
+// TestConsoleSearchIsAudited: whose entries somebody searched for by an id stands in the log before they see any, and where
+// it cannot stand there, they see none.
+func TestConsoleSearchIsAudited(t *testing.T) {
+	d := newRegistry(t)
+	privacy := d.as("privacy-1", "privacy")
+	d.get("/api/orders", d.as("agent-1", "support"))
+	set := running.Load().anyRules()
+	for i, c := range []struct {
+		form     url.Values
+		searched []string // for whom, as data subjects
+	}{
+		{url.Values{"subject": {"u1"}}, []string{"u1"}},
+		{url.Values{"caller": {"agent-1"}}, []string{"agent-1"}},
+		{url.Values{"caller": {"agent-1"}, "subject": {"u1"}}, []string{"u1", "agent-1"}},
+		{url.Values{"caller": {set.token(auditlog.Caller, "agent-1")}, "role": {"support"}}, nil},
+		{url.Values{"subject": {"u1"}, "from": {"yesterday"}}, nil},
+	} {
+		before := d.auditLog()
+		if status, page := d.post("evidence", privacy, c.form); status != http.StatusOK || strings.Contains(page, "searched") && i == 0 {
+			t.Errorf("search %d: got %d, or found itself", i, status)
+		}
+		written := strings.TrimPrefix(d.auditLog(), before)
+		if strings.Count(written, "\n") != len(c.searched) {
+			t.Errorf("search %d: %d entries, want %d", i, strings.Count(written, "\n"), len(c.searched))
+		}
+		for _, id := range c.searched {
+			for _, want := range []string{`"event":"searched"`, set.token(auditlog.Subject, id), set.token(auditlog.Caller, "privacy-1"), `"role":"privacy"`} {
+				if !strings.Contains(written, want) {
+					t.Errorf("search %d: the log lacks %s: %s", i, want, written)
+				}
+			}
+		}
+	}
+	log := running.Load().audit
+	log.required = true
+	log.chain = auditlog.NewChain(fullDisk{}, log.chain.Head())
+	if _, page := d.post("evidence", privacy, url.Values{"subject": {"u1"}}); strings.Contains(page, "<td><time") || !strings.Contains(page, "nothing is shown") {
+		t.Errorf("what cannot be told of is shown: %s", page)
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }

@@ -236,6 +236,26 @@ func TestConsoleRoutes(t *testing.T) {
 	}
 }
 
+// TestConsoleHiddenRoutes: a handler that coverage cannot find, because it stands inside of one that it does not know, is
+// listed, too, by what the canary got there.
+func TestConsoleHiddenRoutes(t *testing.T) {
+	d := newWatch(t, consoleSite)
+	app := running.Load()
+	hidden := &Handler{Mode: modeEnforce, route: &route{}}
+	hidden.route.handler = hidden
+	if err := app.add(hidden.route); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return app.canary.shown.Load() != nil })
+	for protected, want := range map[bool]string{true: "enforced", false: "not protected"} {
+		app.canary.shown.Store(&map[string]bool{hiddenRoute: protected})
+		row := between(d.page("now"), `id="routes"`, "</ul>")
+		if !strings.Contains(row, hiddenRoute) || strings.Contains(row, "not protected") == protected {
+			t.Errorf("want it %s: %s", want, row)
+		}
+	}
+}
+
 // hostileRules name what they can as no author would.
 const hostileRules = `minimize: 1
 operations: ['GET /api/"><script>alert(1)</script>/**']

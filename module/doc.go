@@ -9,7 +9,7 @@
 //	media.go     which bodies can be judged; decode.go what came compressed
 //	header.go    which response headers may leave
 //	report.go    report mode: everything passes and a copy is judged (shadow.go)
-//	record.go    what metrics.go and audit.go tell about it, never a value (auditentry.go; auditstate.go: how that log stands)
+//	record.go    what metrics.go and audit.go tell about it, never a value (auditentry.go)
 //
 // What we send to a recipient goes the other way: egress.go judges the request as reverse_proxy finally sends it
 // (egressparcel.go, egresshead.go, egressbody.go), egresshosts.go and egressdial.go say where it goes, egressanswer.go hands the recipient's

@@ -96,6 +96,11 @@ func (k *KeyRing) Append(dst []byte, audience string, category Category, value [
 	mac.Write(value)
 	var sum [sha256.Size]byte
 	mac.Sum(sum[:0])
-	dst = append(append(append(dst, "hm1_"...), k.current...), '_')
+	dst = append(append(append(dst, tokenStart...), k.current...), '_')
 	return tokenEncoding.AppendEncode(dst, sum[:tokenBytes])
 }
+
+const tokenStart = "hm1_"
+
+// IsToken reports whether a text reads as a token does.
+func IsToken(text string) bool { return strings.HasPrefix(text, tokenStart) }

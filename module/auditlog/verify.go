@@ -157,6 +157,7 @@ func inOrder(paths []string) ([]string, error) {
 // Verifier checks that entries follow each other.
 type Verifier struct {
 	Known    Head // an entry that was noted elsewhere, to be found again; Seq 0: none
+	Pruned   bool // older files may have been removed, as rotation does: the log may begin with any entry
 	Entries  int
 	Findings []Finding
 	Head     Head // of the last entry
@@ -195,7 +196,7 @@ func (v *Verifier) Next(e Entry) {
 		if !bytes.Equal(prev, v.Known.Hash[:]) {
 			v.found(e, "this entry does not follow the head that was noted: the log was written anew")
 		}
-	case !v.started && seq > 1:
+	case !v.started && seq > 1 && !v.Pruned:
 		v.found(e, fmt.Sprintf("the log begins with entry %d: older files are missing", seq))
 	case !v.started:
 	case seq == 1:
