@@ -119,7 +119,12 @@ func (w *writer) report(outcome string) (r *rules.Report) {
 	if w.body != nil {
 		r = w.body.Report()
 	}
-	if w.inHeader == nil || len(w.inHeader.Counts) == 0 || outcome == outcomeRefused {
+	switch {
+	case outcome == outcomeRefused && r != nil:
+		unsent := *r
+		unsent.Written = 0
+		return &unsent
+	case w.inHeader == nil || len(w.inHeader.Counts) == 0 || outcome == outcomeRefused:
 		return r
 	}
 	all := new(rules.Report)
