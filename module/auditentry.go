@@ -49,6 +49,14 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 	return l.end(line)
 }
 
+// begin tells that a message begins to flow, where nothing may leave that is not told of.
+func (l *audit) begin(m *message, status int, so *rules.Report) *rules.Refusal {
+	if !l.required {
+		return nil
+	}
+	return l.write(m, &result{outcome: outcomeBegun, status: status, report: so}, nil)
+}
+
 // result writes the counted answers.
 func (l *auditLine) result(set *rules.Ruleset, res *result) {
 	l.text("outcome", res.outcome)

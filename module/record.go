@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -19,6 +20,10 @@ const (
 	outcomeUnauthorized = "unauthorized" // the caller's token does not count
 	outcomeUnjudged     = "unjudged"     // report mode: enforcing would have asked for something else
 )
+
+// outcomeBegun is of an entry that stands before the first byte of what flows, where the audit log is required: what was found
+// so far. The message's own entry follows.
+const outcomeBegun = auditlog.Begun
 
 var outcomes = []string{
 	outcomePassed, outcomeMinimized, outcomeOpaque, outcomeEmpty, outcomeRefused, outcomeAborted, outcomeFailed,

@@ -251,6 +251,11 @@ func (w *writer) sink(p []byte, last bool) error {
 			return refusal
 		}
 	}
+	if !last && !w.sent {
+		if refusal := w.m.h.app.audit.begin(w.m, w.status, w.report(outcomeBegun)); refusal != nil {
+			return refusal
+		}
+	}
 	if w.m.h.app.audit.required {
 		p = w.withhold(p, last)
 	}
