@@ -219,6 +219,19 @@ func TestConsoleEvidence(t *testing.T) {
 	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	half := filepath.Join(d.dir, "audit-2026-01-01T10-00-00.000.jsonl.gz")
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, page := d.post("evidence", officer, url.Values{}); rows(page) != 30 || !strings.Contains(page, "1 file of the log could not be read") {
+		t.Errorf("half of a compressed file: %d rows", rows(page))
+	}
+	if _, page := d.post("evidence", officer, url.Values{"verify": {"1"}}); !strings.Contains(page, `<span class="name">the log</span><span class="soft">it could not be read`) {
+		t.Errorf("half of a compressed file is whole: %s", page)
+	}
+	if err := os.Remove(half); err != nil {
+		t.Fatal(err)
+	}
 	var first struct{ Decision string }
 	if err := json.Unmarshal([]byte(strings.SplitN(text, "\n", 2)[0]), &first); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ type Evidence struct {
 	Late    bool   // the time was over before the page was full
 	Reached uint64 // where older ones go on
 	Unnamed int    // entries that name only some of their people
+	Unread  int    // files that were passed over
 	Chain   *Chain
 }
 
