@@ -38,7 +38,7 @@ func (v *visit) evidence() (any, error) {
 		}
 		get = v.posted
 	}
-	view := &console.Evidence{People: v.people}
+	view := &console.Evidence{People: v.people, Told: v.h.app.audit.tellsOfLooks()}
 	file, ok := v.h.app.audit.opener.(*logging.FileWriter)
 	if !ok {
 		view.Nowhere = "This gateway keeps no audit log in a file, so there is nothing to search here. It comes with `audit output file audit.jsonl` in the global option `minimize`."

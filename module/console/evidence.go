@@ -6,6 +6,7 @@ import "time"
 type Evidence struct {
 	Form    EvidenceForm
 	People  bool   // a person may be searched for
+	Told    string // what becomes of it that somebody searches for a person
 	Nowhere string // why there is no log to search; "": there is one
 	Wrong   string // what to mend in the form
 	Entries []Entry
