@@ -159,9 +159,9 @@ func recordView(r *consentstore.Record, now time.Time) console.ConsentRecord {
 	case r.Given.IsZero():
 		view.States = append(view.States, console.Fact{Kind: console.Plain, Name: "nothing given"})
 	case r.Expires.IsZero():
-		view.States = append(view.States, console.Fact{Kind: "good", Name: "given"})
+		view.States = append(view.States, console.Fact{Kind: console.Good, Name: "given"})
 	default:
-		view.States = append(view.States, console.Fact{Kind: "good", Name: "given", Text: "until " + instant(r.Expires)})
+		view.States = append(view.States, console.Fact{Kind: console.Good, Name: "given", Text: "until " + instant(r.Expires)})
 	}
 	return view
 }
