@@ -159,7 +159,7 @@ func (h *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		return h.refuse(w, r, err)
 	}
 	var made bytes.Buffer
-	if err := console.Render(&made, console.Frame{Page: frame, Role: v.role, People: v.people}, view); err != nil {
+	if err := console.Render(&made, console.Frame{Page: frame, Role: v.role}, view); err != nil {
 		h.logger.Error("making a page of the console", zap.String("page", name), zap.Error(err))
 		return h.refuse(w, r, errPageWrong)
 	}

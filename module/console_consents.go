@@ -20,7 +20,7 @@ import (
 const mostEvents = 500
 
 func (v *visit) consents() (any, error) {
-	view := &console.Consents{People: v.people, Store: v.h.app.consents != nil}
+	view := &console.Consents{People: v.people, Store: v.h.app.consents != nil, Told: v.h.app.audit.tellsOfLooks()}
 	if v.r.Method != http.MethodPost {
 		return view, nil
 	}
@@ -42,7 +42,7 @@ func (v *visit) consents() (any, error) {
 }
 
 // person is what the store itself has of somebody, as consents are read by a role that manages them: it is told of in the
-// audit log, before it is shown. wrong is why it is not shown.
+// audit log, where there is one, before it is shown. wrong is why it is not shown.
 func (v *visit) person(id string) (found *console.Person, wrong string) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), storePatience)
 	defer cancel()
@@ -62,9 +62,21 @@ func (v *visit) person(id string) (found *console.Person, wrong string) {
 	return personView(&subjects[0], history, v.now), ""
 }
 
+// tellsOfLooks says what becomes of it that somebody looks for a person.
+func (l *audit) tellsOfLooks() string {
+	switch {
+	case l.chain == nil:
+		return "This gateway has no audit log: nothing tells that you looked."
+	case l.required:
+		return "That you look is written to the audit log first, and where that fails, nothing is shown."
+	}
+	return "That you look is written to the audit log first. Where that fails, it is counted, and you see the person all the same."
+}
+
 const notTold = "That you look cannot be written to the audit log now, so nothing is shown."
 
-// toldOf writes to the audit log that somebody looks at these people. Where it says no, nothing may be shown.
+// toldOf writes to the audit log, where there is one, that somebody looks at these people. Where it says no, nothing may be
+// shown; an optional log that cannot be written says yes, as to any message.
 func (v *visit) toldOf(event string, people ...string) bool {
 	set := v.h.app.anyRules()
 	for _, id := range people {
@@ -147,9 +159,9 @@ func recordView(r *consentstore.Record, now time.Time) console.ConsentRecord {
 	case r.Given.IsZero():
 		view.States = append(view.States, console.Fact{Kind: console.Plain, Name: "nothing given"})
 	case r.Expires.IsZero():
-		view.States = append(view.States, console.Fact{Kind: "good", Name: "given"})
+		view.States = append(view.States, console.Fact{Kind: console.Good, Name: "given"})
 	default:
-		view.States = append(view.States, console.Fact{Kind: "good", Name: "given", Text: "until " + instant(r.Expires)})
+		view.States = append(view.States, console.Fact{Kind: console.Good, Name: "given", Text: "until " + instant(r.Expires)})
 	}
 	return view
 }

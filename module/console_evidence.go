@@ -38,7 +38,7 @@ func (v *visit) evidence() (any, error) {
 		}
 		get = v.posted
 	}
-	view := &console.Evidence{People: v.people}
+	view := &console.Evidence{People: v.people, Told: v.h.app.audit.tellsOfLooks()}
 	file, ok := v.h.app.audit.opener.(*logging.FileWriter)
 	if !ok {
 		view.Nowhere = "This gateway keeps no audit log in a file, so there is nothing to search here. It comes with `audit output file audit.jsonl` in the global option `minimize`."
@@ -67,9 +67,12 @@ func (v *visit) evidence() (any, error) {
 		view.Wrong = notTold
 		return view, nil
 	}
-	if err := list(view, filter, files, search, head.Seq); err != nil {
-		v.h.logger.Error("searching the audit log", zap.Error(err))
+	unread, err := list(view, filter, files, search, head.Seq)
+	if err != nil {
 		view.Wrong = "The audit log could not be read: the gateway's own log says why."
+	}
+	if view.Unread = len(unread); view.Unread > 0 || err != nil {
+		v.h.logger.Error("searching the audit log", zap.Error(err), zap.Errors("passed over", unread))
 	}
 	return view, nil
 }
@@ -82,11 +85,11 @@ func onlyDecision(name string, v *visit) string {
 }
 
 // list fills in what is meant, the newest first, and none behind the last one: the search itself stands there.
-func list(view *console.Evidence, filter *auditlog.Filter, files []string, search evidenceSearch, last uint64) error {
+func list(view *console.Evidence, filter *auditlog.Filter, files []string, search evidenceSearch, last uint64) (unread []error, err error) {
 	before, _ := strconv.ParseUint(search.get("before"), 10, 64)
 	page, err := filter.Newest(files, cmp.Or(before, last+1), evidenceEntries, time.Now().Add(evidencePatience))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	view.Read, view.More, view.Late, view.Reached, view.Unnamed = page.Read, page.More, page.Late, page.Reached, filter.Unnamed
 	for _, entry := range page.Entries {
@@ -96,7 +99,7 @@ func list(view *console.Evidence, filter *auditlog.Filter, files []string, searc
 		view.Only = &view.Entries[len(view.Entries)-1]
 		view.Only.Facts = entryFacts(page.Entries[len(page.Entries)-1])
 	}
-	return nil
+	return page.Unread, nil
 }
 
 // head is what was written last.
@@ -282,7 +285,11 @@ func (v *visit) verified(files []string, head auditlog.Head) *console.Verified {
 		verifier.Findings = append(verifier.Findings, auditlog.Finding{What: "it could not be read to its end: the gateway's own log says why"})
 	}
 	for _, f := range verifier.Findings[:min(len(verifier.Findings), evidenceFindings)] {
-		view.Findings = append(view.Findings, console.Finding{Where: filepath.Base(f.File) + ":" + strconv.Itoa(f.Line), What: f.What})
+		where := "the log"
+		if f.File != "" {
+			where = filepath.Base(f.File) + ":" + strconv.Itoa(f.Line)
+		}
+		view.Findings = append(view.Findings, console.Finding{Where: where, What: f.What})
 	}
 	view.More = len(verifier.Findings) - len(view.Findings)
 	return view

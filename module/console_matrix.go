@@ -3,6 +3,7 @@ package minimize
 import (
 	"cmp"
 	"maps"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -15,9 +16,9 @@ import (
 )
 
 var (
-	errNoRules   = &pageError{404, "No route has rules yet"}
-	errNoChoice  = &pageError{404, "No route has this choice of rule documents"}
-	errNoPurpose = &pageError{404, "These rule documents declare no such purpose"}
+	errNoRules   = &pageError{http.StatusNotFound, "No route has rules yet"}
+	errNoChoice  = &pageError{http.StatusNotFound, "No route has this choice of rule documents"}
+	errNoPurpose = &pageError{http.StatusNotFound, "These rule documents declare no such purpose"}
 )
 
 // matrixForm is what is asked of the matrix.

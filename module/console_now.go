@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddy-minimize/minimize/module/console"
 )
@@ -166,15 +167,15 @@ func age(d time.Duration) string {
 
 // health is what everything hangs on.
 func (a *App) health() []console.Fact {
-	facts := []console.Fact{{Name: "Rule files", Text: "the newest are in force", Kind: "good"}}
+	facts := []console.Fact{{Name: "Rule files", Text: "the newest are in force", Kind: console.Good}}
 	if valueOf(a.metrics.rulesBroken) > 0 {
-		facts[0] = console.Fact{Name: "Rule files", Text: "do not load; older rules are in force", Kind: "bad"}
+		facts[0] = console.Fact{Name: "Rule files", Text: "do not load; older rules are in force", Kind: console.Bad}
 	}
 	facts = append(facts, a.auditHealth(), a.storeHealth(), a.keyHealth())
 	if a.geo != nil {
-		fact := console.Fact{Name: "Countries of addresses", Text: "built " + a.geo.built().UTC().Format(time.DateOnly), Kind: "good"}
+		fact := console.Fact{Name: "Countries of addresses", Text: "built " + a.geo.built().UTC().Format(time.DateOnly), Kind: console.Good}
 		if valueOf(a.metrics.geoBroken) > 0 {
-			fact.Text, fact.Kind = "a newer database does not load", "bad"
+			fact.Text, fact.Kind = "a newer database does not load", console.Bad
 		}
 		facts = append(facts, fact)
 	}
@@ -185,13 +186,13 @@ func (a *App) auditHealth() console.Fact {
 	fact := console.Fact{Name: "Audit log"}
 	switch failed := valueOf(a.metrics.auditFailures); {
 	case a.audit.chain == nil:
-		fact.Text, fact.Kind = "none is configured: nothing can be proven later", "warn"
+		fact.Text, fact.Kind = "none is configured: nothing can be proven later", console.Warn
 	case failed > 0:
-		fact.Text, fact.Kind = fmt.Sprintf("%.0f lines could not be written", failed), "bad"
+		fact.Text, fact.Kind = fmt.Sprintf("%.0f lines could not be written", failed), console.Bad
 	case a.AuditRequired:
-		fact.Text, fact.Kind = "what has no line is not sent", "good"
+		fact.Text, fact.Kind = "what has no line is not sent", console.Good
 	default:
-		fact.Text, fact.Kind = "every message has its line", "good"
+		fact.Text, fact.Kind = "every message has its line", console.Good
 	}
 	return fact
 }
@@ -202,9 +203,9 @@ func (a *App) storeHealth() console.Fact {
 	case a.consents == nil:
 		fact.Text = "none is configured: nobody has agreed to anything"
 	case a.consents.Fresh():
-		fact.Text, fact.Kind = fmt.Sprintf("fresh, %d data subjects in memory", a.consents.Stats().Cached), "good"
+		fact.Text, fact.Kind = fmt.Sprintf("fresh, %d data subjects in memory", a.consents.Stats().Cached), console.Good
 	default:
-		fact.Text, fact.Kind = "away: no consent counts", "bad"
+		fact.Text, fact.Kind = "away: no consent counts", console.Bad
 	}
 	return fact
 }
@@ -213,11 +214,11 @@ func (a *App) keyHealth() console.Fact {
 	fact := console.Fact{Name: "Keys"}
 	switch {
 	case valueOf(a.metrics.keysBroken) > 0:
-		fact.Text, fact.Kind = "a key file for tokens does not load; older keys are in force", "bad"
+		fact.Text, fact.Kind = "a key file for tokens does not load; older keys are in force", console.Bad
 	case a.Keys == "":
 		fact.Text = "none are configured: the audit log does not say who asked"
 	default:
-		fact.Text, fact.Kind = "loaded: the audit log names callers by tokens", "good"
+		fact.Text, fact.Kind = "loaded: the audit log names callers by tokens", console.Good
 	}
 	return fact
 }
@@ -249,9 +250,10 @@ func readingsOf(c prometheus.Collector) (all []reading) {
 }
 
 // valueOf is the value of a metric without labels.
-func valueOf(c prometheus.Collector) float64 {
-	for _, s := range readingsOf(c) {
-		return s.value
+func valueOf(m prometheus.Metric) float64 {
+	var now dto.Metric
+	if m.Write(&now) != nil {
+		return 0
 	}
-	return 0
+	return now.GetGauge().GetValue() + now.GetCounter().GetValue()
 }

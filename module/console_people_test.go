@@ -219,6 +219,19 @@ func TestConsoleEvidence(t *testing.T) {
 	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	half := filepath.Join(d.dir, "audit-2026-01-01T10-00-00.000.jsonl.gz")
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, page := d.post("evidence", officer, url.Values{}); rows(page) != 30 || !strings.Contains(page, "1 file of the log could not be read") {
+		t.Errorf("half of a compressed file: %d rows", rows(page))
+	}
+	if _, page := d.post("evidence", officer, url.Values{"verify": {"1"}}); !strings.Contains(page, `<span class="name">the log</span><span class="soft">it could not be read`) {
+		t.Errorf("half of a compressed file is whole: %s", page)
+	}
+	if err := os.Remove(half); err != nil {
+		t.Fatal(err)
+	}
 	var first struct{ Decision string }
 	if err := json.Unmarshal([]byte(strings.SplitN(text, "\n", 2)[0]), &first); err != nil {
 		t.Fatal(err)
@@ -272,3 +285,42 @@ func TestConsoleSearchIsAudited(t *testing.T) {
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestConsoleToldOf: the page says what becomes of a look, as the audit log is configured.
+func TestConsoleToldOf(t *testing.T) {
+	for _, c := range []struct{ name, audit, want string }{
+		{"none", "", "This gateway has no audit log: nothing tells that you looked."},
+		{"optional", "audit output file audit.jsonl", "That you look is written to the audit log first. Where that fails, it is counted, and you see the person all the same."},
+		{"required", "audit required output file audit.jsonl", "That you look is written to the audit log first, and where that fails, nothing is shown."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := &desk{prepare(t), newIssuer(t)}
+			d.write("issuer.pem", d.issuer.pem())
+			global := "minimize {\nrules rules/*.yaml\nkeys keys\nconsent sqlite consent.db\n" + c.audit + "\n}"
+			if err := d.load("127.0.0.1:1", global, strings.ReplaceAll(peopleSite, "{issuer}", d.issuer.server.URL)); err != nil {
+				t.Fatal(err)
+			}
+			status, page := d.post("consents", d.as("privacy-1", "privacy"), url.Values{"subject": {"u1"}})
+			if status != http.StatusOK || !strings.Contains(page, "knows nobody") || !strings.Contains(page, c.want) {
+				t.Errorf("got %d %s", status, page)
+			}
+		})
+	}
+}
+
+// TestConsoleWithoutKeys: keys that cannot be read are no missing keys.
+func TestConsoleWithoutKeys(t *testing.T) {
+	d := newRegistry(t)
+	privacy := d.as("privacy-1", "privacy")
+	if err := os.RemoveAll(filepath.Join(d.dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"subject", "caller"} {
+		if _, page := d.post("evidence", privacy, url.Values{name: {"u1"}}); !strings.Contains(page, "keys cannot be read now") || strings.Contains(page, "<td><time") {
+			t.Errorf("%s: %s", name, page)
+		}
+	}
+	if log := d.read("caddy.log"); !strings.Contains(log, "reading the keys") {
+		t.Error("the log does not say why")
+	}
+}

@@ -18,38 +18,46 @@ import (
 // Page is a part of what a filter means, newest first.
 type Page struct {
 	Entries []gjson.Result
-	Read    int    // entries that were read for it
-	Reached uint64 // the oldest entry that was read
-	More    bool   // there may be older ones
-	Late    bool   // because the time was over, not because the page is full
+	Read    int     // entries that were read for it
+	Reached uint64  // the oldest entry that was read
+	More    bool    // there may be older ones
+	Late    bool    // because the time was over, not because the page is full
+	Unread  []error // why files were passed over
 }
 
 // Newest returns the last entries before one, at most so many, from the files of a log, reading backwards and until a
 // deadline, behind which at most one compressed file is read to its end. before is an entry's number; 0: the end of the log.
 func (f *Filter) Newest(files []string, before uint64, most int, deadline time.Time) (*Page, error) {
-	p := &Page{}
-	ordered, err := inOrder(files)
-	if err != nil {
-		return nil, err
+	ordered, unread, err := inOrder(files)
+	if len(ordered) == 0 {
+		return nil, errors.Join(append(unread, err)...)
 	}
+	p := &Page{Unread: unread}
 	for _, file := range slices.Backward(ordered) {
 		if p.Late = time.Now().After(deadline); p.Late {
 			p.More, p.Reached = true, cmp.Or(p.Reached, before)
 			return p, nil
 		}
-		if ext := filepath.Ext(file); ext == ".gz" || ext == ".zst" {
-			err = f.forwards(p, file, before, most)
-		} else {
-			err = backwards(file, func(text []byte) error { return f.take(p, text, before, most, deadline) })
-		}
-		switch {
-		case errors.Is(err, errEnough):
+		err := f.inFile(p, file, before, most, deadline)
+		if errors.Is(err, errEnough) {
 			return p, nil
-		case err != nil && !errors.Is(err, fs.ErrNotExist): // rotated meanwhile
-			return nil, err
+		}
+		if err != nil {
+			p.Unread = append(p.Unread, err)
 		}
 	}
 	return p, nil
+}
+
+// inFile takes the entries of a file.
+func (f *Filter) inFile(p *Page, file string, before uint64, most int, deadline time.Time) error {
+	if !slices.Contains(compressed, filepath.Ext(file)) {
+		err := backwards(file, func(text []byte) error { return f.take(p, text, before, most, deadline) })
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	} // or it is compressed since it was found
+	return f.forwards(p, file, before, most)
 }
 
 // take takes one entry where it is meant. It ends the search where the page is full or the time is over.

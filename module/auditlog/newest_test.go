@@ -102,3 +102,64 @@ func TestNewestLate(t *testing.T) {
 		t.Errorf("the first entry is not found, but %q", found)
 	}
 }
+
+// TestNewestWhileCompressing: a rotated file and the half or the whole of what it is being compressed into are one. A file
+// that cannot be read is passed over, and said to be.
+func TestNewestWhileCompressing(t *testing.T) {
+	lines := written(t, 300)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "audit.jsonl")
+	oldest, older := filepath.Join(dir, "audit-2026-11-21T10-00-00.000.jsonl"), filepath.Join(dir, "audit-2026-11-22T10-00-00.000.jsonl")
+	packed := zipped(bytes.Join(lines[100:200], nil))
+	for _, c := range []struct {
+		name    string
+		files   map[string][]byte
+		entries int
+		unread  int
+	}{
+		{"it begins", map[string][]byte{older: bytes.Join(lines[100:200], nil), older + ".gz": nil}, 300, 0},
+		{"half of it", map[string][]byte{older: bytes.Join(lines[100:200], nil), older + ".gz": packed[:len(packed)/2]}, 300, 0},
+		{"all of it", map[string][]byte{older: bytes.Join(lines[100:200], nil), older + ".gz": packed}, 300, 0},
+		{"done", map[string][]byte{older + ".gz": packed}, 300, 0},
+		{"half of it is all there is", map[string][]byte{older + ".gz": packed[:len(packed)/2]}, 200, 1},
+		{"none of it", map[string][]byte{older + ".gz": nil}, 200, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.files[oldest], c.files[file] = bytes.Join(lines[:100], nil), bytes.Join(lines[200:], nil)
+			for name, data := range c.files {
+				if err := os.WriteFile(name, data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				defer os.Remove(name)
+			}
+			f := Filter{}
+			page, err := f.Newest(Files(file), 0, 1000, time.Now().Add(time.Hour))
+			if err != nil || len(page.Entries) != c.entries || len(page.Unread) != c.unread {
+				t.Fatalf("got %+v, %v", page, err)
+			}
+			n, err := f.Each(Files(file), func(gjson.Result) error { return nil })
+			if (err != nil) != (c.unread > 0) || err == nil && n != c.entries {
+				t.Errorf("all of them are %d, %v", n, err)
+			}
+		})
+	}
+}
+
+// TestCompressedMeanwhile: a file that is compressed after it was found is read all the same.
+func TestCompressedMeanwhile(t *testing.T) {
+	lines := written(t, 200)
+	dir := t.TempDir()
+	older, file := filepath.Join(dir, "audit-2026-11-22T10-00-00.000.jsonl"), filepath.Join(dir, "audit.jsonl")
+	for name, data := range map[string][]byte{older + ".gz": zipped(bytes.Join(lines[:100], nil)), file: bytes.Join(lines[100:], nil)} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := Filter{}
+	if page, err := f.Newest([]string{older, file}, 0, 1000, time.Now().Add(time.Hour)); err != nil || len(page.Entries) != 200 || len(page.Unread) > 0 {
+		t.Errorf("got %+v, %v", page, err)
+	}
+	if n, err := f.Each([]string{older, file}, func(gjson.Result) error { return nil }); err != nil || n != 200 {
+		t.Errorf("got %d, %v", n, err)
+	}
+}

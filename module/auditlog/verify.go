@@ -3,12 +3,14 @@ package auditlog
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,8 +37,8 @@ type Finding struct {
 // Read calls each with the entries of the files, in the order in which they were written. A log that was rotated is several
 // files, compressed ones end with .gz or .zst; a folder stands for the logs in it.
 func Read(paths []string, each func(Entry) error) error {
-	files, err := inOrder(paths)
-	if err != nil {
+	files, unread, err := inOrder(paths)
+	if err = errors.Join(append(unread, err)...); err != nil {
 		return err
 	}
 	for _, file := range files {
@@ -49,6 +51,11 @@ func Read(paths []string, each func(Entry) error) error {
 
 func readFile(file string, each func(Entry) error) error {
 	f, err := os.Open(file)
+	for _, ext := range compressed {
+		if errors.Is(err, fs.ErrNotExist) { // compressed since it was found
+			f, err = os.Open(file + ext)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("reading the audit log: %w", err)
 	}
@@ -74,6 +81,9 @@ func readFile(file string, each func(Entry) error) error {
 		}
 	}
 }
+
+// compressed is how the names of compressed files end.
+var compressed = []string{".gz", ".zst"}
 
 // decompress reads a file as its name says.
 func decompress(f *os.File) (io.ReadCloser, error) {
@@ -110,48 +120,58 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 // errEnough ends a reading early.
 var errEnough = errors.New("enough")
 
-// inOrder returns the files by the number of their first entry.
-func inOrder(paths []string) ([]string, error) {
-	var files []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, fmt.Errorf("finding the audit log: %w", err)
-		}
-		if !info.IsDir() {
-			files = append(files, path)
-			continue
-		}
-		for _, pattern := range []string{"*.jsonl", "*.json", "*.log"} {
-			for _, compression := range []string{"", ".gz", ".zst"} {
-				found, _ := filepath.Glob(filepath.Join(path, pattern+compression))
-				files = append(files, found...)
-			}
-		}
-	}
-	if len(files) == 0 {
-		return nil, errors.New("finding the audit log: there is no *.jsonl, *.json or *.log, compressed (.gz, .zst) or not")
+// inOrder returns the files by the number of their first entry, and why some of them cannot be read.
+func inOrder(paths []string) (files []string, unread []error, err error) {
+	found, err := find(paths)
+	if err != nil {
+		return nil, nil, err
 	}
 	first := map[string]uint64{}
-	for _, file := range files {
+	for _, file := range found {
 		err := readFile(file, func(e Entry) error {
 			first[file] = seqOf(e.Text)
 			return errEnough
 		})
 		if err != nil && err != errEnough {
-			return nil, err
+			unread = append(unread, err)
+			continue
 		}
+		files = append(files, file)
 	}
 	slices.SortStableFunc(files, func(a, b string) int {
-		switch {
-		case first[a] < first[b]:
-			return -1
-		case first[a] > first[b]:
-			return 1
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(cmp.Compare(first[a], first[b]), strings.Compare(a, b))
 	})
-	return slices.Compact(files), nil
+	return slices.Compact(files), unread, nil
+}
+
+// find returns the files of a log. One that is being compressed is there twice, and of the other one only a part.
+func find(paths []string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			files = append(files, inFolder(path)...)
+		} else {
+			files = append(files, path)
+		}
+	}
+	if len(files) == 0 {
+		return nil, errors.New("finding the audit log: there is no *.jsonl, *.json or *.log, compressed (.gz, .zst) or not")
+	}
+	all := slices.Clone(files)
+	return slices.DeleteFunc(files, func(file string) bool {
+		ext := filepath.Ext(file)
+		return slices.Contains(compressed, ext) && slices.Contains(all, strings.TrimSuffix(file, ext))
+	}), nil
+}
+
+func inFolder(dir string) (files []string) {
+	for _, pattern := range []string{"*.jsonl", "*.json", "*.log"} {
+		for _, ext := range append([]string{""}, compressed...) {
+			found, _ := filepath.Glob(filepath.Join(dir, pattern+ext))
+			files = append(files, found...)
+		}
+	}
+	return files
 }
 
 // Verifier checks that entries follow each other.

@@ -2,8 +2,9 @@ package console
 
 // Consents is what is known of one person.
 type Consents struct {
-	People bool // a person may be searched for
-	Store  bool // there is a consent store
+	People bool   // a person may be searched for
+	Store  bool   // there is a consent store
+	Told   string // what becomes of it that somebody looks
 	ID     string
 	Wrong  string
 	Found  *Person
@@ -11,13 +12,12 @@ type Consents struct {
 
 // Person is what the store has of a data subject.
 type Person struct {
-	Unknown  bool // it has nothing
-	Facts    []Fact
-	Records  []ConsentRecord
-	Cases    []CaseRecord
-	History  []ConsentEvent
-	Earlier  int // events that are not shown
-	Searched string
+	Unknown bool // it has nothing
+	Facts   []Fact
+	Records []ConsentRecord
+	Cases   []CaseRecord
+	History []ConsentEvent
+	Earlier int // events that are not shown
 }
 
 // ConsentRecord is what holds of a purpose and recipient.

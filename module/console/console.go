@@ -38,9 +38,8 @@ var Pages = []Page{
 
 // Frame is what stands around a page.
 type Frame struct {
-	Page   Page
-	Role   string // of whom it is shown to
-	People bool   // they may search for a person
+	Page Page
+	Role string // of whom it is shown to
 }
 
 // Refusal is the view of a page that is not shown.

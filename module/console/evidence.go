@@ -6,6 +6,7 @@ import "time"
 type Evidence struct {
 	Form    EvidenceForm
 	People  bool   // a person may be searched for
+	Told    string // what becomes of it that somebody searches for a person
 	Nowhere string // why there is no log to search; "": there is one
 	Wrong   string // what to mend in the form
 	Entries []Entry
@@ -15,6 +16,7 @@ type Evidence struct {
 	Late    bool   // the time was over before the page was full
 	Reached uint64 // where older ones go on
 	Unnamed int    // entries that name only some of their people
+	Unread  int    // files that were passed over
 	Chain   *Chain
 }
 

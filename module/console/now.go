@@ -115,7 +115,7 @@ func (s State) Word() string {
 }
 
 // Kind is what the state comes to for who looks.
-func (s State) Kind() string { return [...]string{"bad", "bad", "warn", "good"}[s] }
+func (s State) Kind() string { return [...]string{Bad, Bad, Warn, Good}[s] }
 
 // RuleState is one choice of rule documents in force.
 type RuleState struct {
@@ -129,7 +129,7 @@ type RuleState struct {
 type Fact struct {
 	Name string
 	Text string
-	Kind string // good, warn, bad; "": neither
+	Kind string // "": none
 }
 
 // Bar is a part of the drawn bar of 1000 units.
@@ -153,9 +153,11 @@ func (v Now) Bars() (bars []Bar) {
 // directions are where messages can go.
 func directions() []string { return []string{"response", "inbound", "egress"} }
 
-// The kinds of outcomes: what became of a message, for who looks.
+// The kinds of outcomes and of states: what they come to for who looks. The stylesheet has them by these names.
 const (
-	Bad     = "bad"     // not sent, or cut off
+	Bad     = "bad"     // not sent, or cut off; broken
 	Changed = "changed" // sent, with less in it
 	Plain   = "plain"
+	Warn    = "warn"
+	Good    = "good"
 )

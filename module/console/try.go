@@ -75,7 +75,7 @@ func NewTried(document string, account *explain.Account, clause func(*explain.It
 	if len(account.Values) == 0 && t.Broken {
 		return t // it could not be read
 	}
-	root := b.node("", gjson.Parse(strings.TrimPrefix(document, "\ufeff")), "", false)
+	root := b.node("", gjson.Parse(document), "", false)
 	t.write(root, 0, false, false)
 	return t
 }
