@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,12 +34,12 @@ func (p *painter) received(rows []*auditlog.Received, aboutSomebody bool) {
 		if i > 0 {
 			fmt.Fprintln(p.out)
 		}
-		head := p.paint(bold, receiverOf(r))
+		head := p.paint(bold, r.Receiver())
 		if len(r.Purposes) > 0 {
 			head += "  " + p.paint(faint, strings.Join(r.Purposes, ", "))
 		}
 		fmt.Fprintln(p.out, head)
-		fmt.Fprintf(p.out, "  %s, %s\n", messagesOf(r, aboutSomebody), period(r))
+		fmt.Fprintf(p.out, "  %s, %s\n", r.Said(aboutSomebody), r.Period())
 		if r.Report {
 			fmt.Fprintln(p.out, "  "+p.paint(yellow, "Report mode: everything was sent as it came."))
 		}
@@ -56,54 +55,6 @@ func (p *painter) received(rows []*auditlog.Received, aboutSomebody bool) {
 	if aboutSomebody && shared {
 		fmt.Fprintf(p.out, "\n%s\n", p.paint(faint, "Values are counted over whole messages: where one is about others too, theirs are among them."))
 	}
-}
-
-func receiverOf(r *auditlog.Received) string {
-	recipient := r.Recipient
-	if r.Country != "" {
-		recipient += " in " + r.Country
-	}
-	switch {
-	case r.Direction == "egress":
-		return "us → " + recipient
-	case r.Direction == "inbound":
-		return cmp.Or(recipient, r.Role) + " → us"
-	case r.Recipient != "":
-		return recipient + " (" + r.Role + ")"
-	}
-	return r.Role
-}
-
-// messagesOf says how many there were: 12 messages, 3 about nobody else, 1 refused, read ×2.
-func messagesOf(r *auditlog.Received, aboutSomebody bool) string {
-	var parts []string
-	if r.Messages > 0 {
-		noun := "messages"
-		if r.Messages == 1 {
-			noun = "message"
-		}
-		parts = append(parts, humanize.Comma(int64(r.Messages))+" "+noun)
-	}
-	if aboutSomebody && r.Alone > 0 {
-		parts = append(parts, humanize.Comma(int64(r.Alone))+" about nobody else")
-	}
-	if r.Refused > 0 {
-		parts = append(parts, humanize.Comma(int64(r.Refused))+" refused")
-	}
-	for _, event := range slices.Sorted(maps.Keys(r.Events)) {
-		parts = append(parts, fmt.Sprintf("consent %s ×%s", event, humanize.Comma(int64(r.Events[event]))))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// period is when it was: the first and the last time.
-func period(r *auditlog.Received) string {
-	const minutes = "2006-01-02 15:04Z"
-	first, last := r.First.Format(minutes), r.Last.Format(minutes)
-	if first == last {
-		return first
-	}
-	return first + " to " + last
 }
 
 // what was done to values, in the order of the actions.

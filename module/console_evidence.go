@@ -67,6 +67,11 @@ func (v *visit) evidence() (any, error) {
 		view.Wrong = notTold
 		return view, nil
 	}
+	if len(filter.Subjects) > 0 {
+		if view.Received, err = receivers(*filter, files, head.Seq); err != nil {
+			v.h.logger.Error("summing up the audit log", zap.Error(err))
+		}
+	}
 	unread, err := list(view, filter, files, search, head.Seq)
 	if err != nil {
 		view.Wrong = "The audit log could not be read: the gateway's own log says why."
@@ -75,6 +80,39 @@ func (v *visit) evidence() (any, error) {
 		v.h.logger.Error("searching the audit log", zap.Error(err), zap.Errors("passed over", unread))
 	}
 	return view, nil
+}
+
+// receivers sums up who received what, up to the last entry before the search.
+func receivers(filter auditlog.Filter, files []string, last uint64) (*console.Receivers, error) {
+	var sum auditlog.Summary
+	var all console.Receivers
+	end := time.Now().Add(evidencePatience)
+	filter.Read = func(int) error {
+		if time.Now().After(end) {
+			return errFar
+		}
+		return nil
+	}
+	_, err := filter.Each(files, func(entry gjson.Result) error {
+		if entry.Get("seq").Uint() > last {
+			return nil
+		}
+		return sum.Add(entry)
+	})
+	if all.Late = errors.Is(err, errFar); err != nil && !all.Late {
+		return nil, err
+	}
+	for _, r := range sum.Rows() {
+		row := console.Received{Who: r.Receiver(), Said: r.Said(true), Period: r.Period(), Purposes: r.Purposes, Report: r.Report}
+		for _, category := range slices.Sorted(maps.Keys(r.Values)) {
+			for action, n := range r.Values[category] {
+				row.Values = append(row.Values, console.Values{Category: category, Action: action, Count: int64(n)})
+			}
+		}
+		all.Shared = all.Shared || r.Alone < r.Messages
+		all.Rows = append(all.Rows, row)
+	}
+	return &all, nil
 }
 
 func onlyDecision(name string, v *visit) string {

@@ -177,8 +177,8 @@ func TestConsoleEvidence(t *testing.T) {
 		{"a time", officer, url.Values{"until": {"2020-01-01T00:00"}}, 0, "No entry"},
 		{"no time", officer, url.Values{"from": {"yesterday"}}, 0, "A time is"},
 		{"a person, who may not", officer, url.Values{"subject": {"u1"}}, 0, "may not search"},
-		{"a person", privacy, url.Values{"subject": {"u1"}}, 30, ""},
-		{"another person", privacy, url.Values{"subject": {"u2"}}, 0, "No entry"},
+		{"a person", privacy, url.Values{"subject": {"u1"}}, 30, "61 messages, 61 about nobody else"},
+		{"another person", privacy, url.Values{"subject": {"u2"}}, 0, "Nobody, as far as"},
 		{"verified", officer, url.Values{"verify": {"1"}}, 30, "nothing was changed"},
 	} {
 		status, page := d.post("evidence", c.as, c.form)

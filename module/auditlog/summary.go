@@ -37,6 +37,9 @@ type Summary struct{ rows map[receiver]*Received }
 
 // Add adds an entry. A message without an answer of its backend told nobody anything, but for what report mode let pass of it.
 func (s *Summary) Add(entry gjson.Result) error {
+	if entry.Get("outcome").String() == Begun {
+		return nil // its own entry follows
+	}
 	if entry.Get("outcome").String() == "failed" && !entry.Get("values").Exists() {
 		return nil
 	}

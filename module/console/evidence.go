@@ -18,6 +18,23 @@ type Evidence struct {
 	Unnamed int    // entries that name only some of their people
 	Unread  int    // files that were passed over
 	Chain   *Chain
+
+	Received *Receivers // of one person; nil: nobody asked
+}
+
+// Receivers are who received what about a person.
+type Receivers struct {
+	Rows   []Received
+	Shared bool // some of it was in messages about others, too
+	Late   bool // the time was over before all of the log was read
+}
+
+// Received is what one role or recipient got to know.
+type Received struct {
+	Who, Said, Period string
+	Purposes          []string
+	Report            bool // nothing was minimized
+	Values            []Values
 }
 
 // EvidenceForm is what was searched for. It comes back as it came.
