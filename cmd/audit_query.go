@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func (f *auditFlags) filter() (*auditlog.Filter, error) {
 		{auditlog.Subject, f.subjects, &filter.Subjects},
 		{auditlog.Case, f.cases, &filter.Cases},
 	} {
+		if i := slices.IndexFunc(ids.given, func(id string) bool { return f.keys == "" && !rules.IsToken(id) }); i >= 0 {
+			return nil, errors.New("an id stands in no entry: name the gateway's key directory with --keys, or a token out of an entry")
+		}
 		if *ids.tokens = ids.given; f.keys != "" && len(ids.given) > 0 {
 			if *ids.tokens, err = auditlog.Tokens(f.keys, ids.of, ids.given); err != nil {
 				return nil, err

@@ -233,3 +233,19 @@ Values are counted over whole messages: where one is about others too, theirs ar
 		t.Errorf("of nobody it says %q", out)
 	}
 }
+
+// TestAuditQueryNeedsKeys: an id is in no entry, so that without keys nobody may conclude that there is nothing about it.
+func TestAuditQueryNeedsKeys(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	if err := os.WriteFile(log, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range []string{"--subject", "--caller", "--case"} {
+		if _, errs, failed := runAudit(t, "query", flag, "u-1", log); !failed || !strings.Contains(errs, "--keys") {
+			t.Errorf("%s: %s", flag, errs)
+		}
+		if _, errs, _ := runAudit(t, "query", flag, "hm1_k_0123456789abcdefghjkmnpqrs", log); strings.Contains(errs, "--keys") {
+			t.Errorf("%s with a token: %s", flag, errs)
+		}
+	}
+}

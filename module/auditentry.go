@@ -11,8 +11,8 @@ import (
 // write tells about one message. candidate is what the candidate rules would have done; nil: there are none. It returns why
 // the message may not be sent.
 func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
-	if l.chain == nil || res.outcome == outcomeEmpty && m.disclosure.Position != rules.Egress {
-		return nil
+	if l.chain == nil || res.outcome == outcomeEmpty && res.report == nil && m.disclosure.Position != rules.Egress {
+		return nil // there is nothing to tell of
 	}
 	line := newAuditLine(time.Now())
 	line.text("decision", m.id)
@@ -47,6 +47,14 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 		line.close()
 	}
 	return l.end(line)
+}
+
+// begin tells that a message begins to flow, where nothing may leave that is not told of.
+func (l *audit) begin(m *message, status int, so *rules.Report) *rules.Refusal {
+	if !l.required {
+		return nil
+	}
+	return l.write(m, &result{outcome: outcomeBegun, status: status, report: so}, nil)
 }
 
 // result writes the counted answers.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/tidwall/gjson"
 
 	"github.com/caddy-minimize/minimize/module/auditlog"
 )
@@ -124,6 +125,40 @@ func TestAuditRequired(t *testing.T) {
 	}
 }
 
+// TestAuditRequiredBegins: nothing of a message that flows leaves before its first entry.
+func TestAuditRequiredBegins(t *testing.T) {
+	for name, c := range map[string]struct{ method, body, reply, site string }{
+		"response": {"GET", "", `{"orders":[` + strings.Repeat(someOrder+",", 2000) + someOrder + `]}`, strings.Replace(shop, "minimize {", "minimize {\nhold 4KiB", 1)},
+		"request":  {"POST", `{"state":[` + strings.Repeat(`"paid",`, 20_000) + `"paid"]}`, "{}", strings.Replace(toAds, "}", "hold 4KiB\n}", 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, r, g := newDisk(t), newRecorder(t), prepare(t)
+			r.reply = func(*http.Request, string) string {
+				return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(c.reply)) + "\r\n\r\n" + c.reply
+			}
+			if c.method == "POST" {
+				g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract, noCards))
+			}
+			if err := g.load(r.addr, onDisk+"}", c.site); err != nil {
+				t.Fatal(err)
+			}
+			d.fill(0)
+			g.send(c.method, "/api/orders", c.body, jsonType).refused(t, 503, "unavailable")
+			if c.method == "POST" && strings.Contains(r.all(), "paid") {
+				t.Errorf("the recipient has %.200q", r.all())
+			}
+			d.fill(-1)
+			if a := g.send(c.method, "/api/orders", c.body, jsonType); a.status != 200 {
+				t.Fatalf("got %d, %v", a.status, a.err)
+			}
+			first, rest, _ := strings.Cut(d.text(), "\n")
+			if gjson.Get(first, "outcome").Str != "begun" || !strings.Contains(rest, `"decision":"`+gjson.Get(first, "decision").Str) {
+				t.Errorf("the log is %s\n%s", first, rest)
+			}
+		})
+	}
+}
+
 // TestAuditRequiredAborts: an answer that flows already ends before its last byte.
 func TestAuditRequiredAborts(t *testing.T) {
 	d, g := newDisk(t), prepare(t)
@@ -131,6 +166,7 @@ func TestAuditRequiredAborts(t *testing.T) {
 	all := `{"orders":[` + orders + someOrder + `]}`
 	b := newBackend(t, func(conn net.Conn, _ *http.Request) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "+strconv.Itoa(len(all))+"\r\n\r\n"+all[:len(all)/2])
+		eventually(t, func() bool { return strings.Contains(d.text(), `"outcome":"begun"`) })
 		d.fill(0)
 		io.WriteString(conn, all[len(all)/2:])
 	})
@@ -160,7 +196,7 @@ func TestAuditRequiredAbortsRequests(t *testing.T) {
 			read, write := io.Pipe()
 			go func() {
 				io.WriteString(write, `{"state":[`+strings.Repeat(`"paid",`, 20_000))
-				eventually(t, func() bool { return len(r.all()) > 0 })
+				eventually(t, func() bool { return len(r.all()) > 0 && strings.Contains(d.text(), `"outcome":"begun"`) })
 				d.fill(0)
 				io.WriteString(write, strings.Repeat(" ", more)+`"paid"]}`)
 				write.Close()

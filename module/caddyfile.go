@@ -100,6 +100,10 @@ func (a *App) parseAudit(d *caddyfile.Dispenser) error {
 		return d.Err("audit wants a log writer: `audit output file audit.jsonl`, or `audit required output file audit.jsonl`")
 	}
 	name := d.Val()
+	if name == "stdout" || name == "stderr" { // which have no options, and no Caddyfile of their own
+		a.AuditRaw = caddyconfig.JSON(map[string]string{"output": name}, nil)
+		return noMoreArgs(d)
+	}
 	module, err := caddyfile.UnmarshalModule(d, "caddy.logging.writers."+name)
 	if err != nil {
 		return err
@@ -317,12 +321,16 @@ func someArgs(d *caddyfile.Dispenser, to *[]string) error {
 	return nil
 }
 
-func noArg(d *caddyfile.Dispenser, to *bool) error {
+func noMoreArgs(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	*to = true
 	return nil
+}
+
+func noArg(d *caddyfile.Dispenser, to *bool) error {
+	*to = true
+	return noMoreArgs(d)
 }
 
 func sizeArg(d *caddyfile.Dispenser, to *int64) error {

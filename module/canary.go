@@ -91,14 +91,23 @@ func (c *canary) run(ctx context.Context) {
 	}
 	operations := min(canaryOperations, max(1, canaryShare/len(c.routes)))
 	protected, worst := make(map[string]bool), canaryPassed
+	var last map[string]bool // what is known stays until a route answers again
+	if shown := c.shown.Load(); shown != nil {
+		last = *shown
+	}
 	for _, r := range c.routes {
 		result, ok := r.run(ctx, operations)
 		if !ok || ctx.Err() != nil {
 			return // the next run is due
 		}
-		before, told := protected[r.title]
-		protected[r.title] = result == canaryPassed && (before || !told)
 		worst = max(worst, result)
+		now, known := result == canaryPassed, true
+		if result == canaryError {
+			now, known = last[r.title]
+		}
+		if before, told := protected[r.title]; known {
+			protected[r.title] = now && (before || !told)
+		}
 	}
 	c.shown.Store(&protected)
 	c.app.metrics.canaryRuns.WithLabelValues(canaryResults[worst]).Inc()

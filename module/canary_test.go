@@ -3,6 +3,7 @@ package minimize
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -197,6 +198,7 @@ func TestCanarySees(t *testing.T) {
 			h.headers.cache = []string{"private", "13940718265"}
 		}, canaryFailed},
 		{"everything", func(h *Handler) { h.headers.passing = nil; h.caller = nil }, canaryError},
+		{"nothing, and other bodies hold all memory", func(h *Handler) { h.HoldAll, h.app.budget = true, body.NewBudget(1) }, canaryPassed},
 		{"nothing, and max_body is short", func(h *Handler) { h.HoldAll, h.MaxBody = true, 400 }, canaryPassed},
 	} {
 		r := alone(t, weaker)
@@ -205,6 +207,30 @@ func TestCanarySees(t *testing.T) {
 		test.with(r.handler)
 		if got, _ := r.run(t.Context(), canaryOperations); got != test.want {
 			t.Errorf("%s is broken: got %s, want %s", test.name, canaryResults[got], canaryResults[test.want])
+		}
+	}
+}
+
+// TestCanaryWithoutAnswer: what was known of a route stays while nobody answers for it, and nothing is shown that never was known.
+func TestCanaryWithoutAnswer(t *testing.T) {
+	r := alone(t, weaker)
+	r.handler.app.metrics = collectors
+	c := &canary{app: r.handler.app, routes: []*canaryRoute{r}}
+	passing := r.handler.headers.passing
+	for _, test := range []struct {
+		answers bool
+		want    map[string]bool
+	}{{false, map[string]bool{}}, {true, map[string]bool{"alone": true}}, {false, map[string]bool{"alone": true}}} {
+		broken := *r.handler
+		broken.headers.passing, broken.caller = nil, nil
+		asked := *r
+		if !test.answers {
+			asked.handler = &broken
+		}
+		r.handler.headers.passing = passing
+		c.routes[0] = &asked
+		if c.run(t.Context()); !maps.Equal(*c.shown.Load(), test.want) {
+			t.Errorf("answers: %v, it shows %v, want %v", test.answers, *c.shown.Load(), test.want)
 		}
 	}
 }

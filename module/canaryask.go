@@ -172,7 +172,7 @@ func (q *canaryQuestion) answer(ctx context.Context, d *canaryDocument) (*canary
 	}()
 	select {
 	case r := <-done:
-		if r.err == nil && (r.answer.status == 0 || r.answer.status >= 500 || r.answer.status == http.StatusBadRequest || r.answer.status == http.StatusUnauthorized) {
+		if r.err == nil && !r.answer.judged() {
 			r.err = fmt.Errorf("the handler answered with the status %d", r.answer.status)
 		}
 		return r.answer, r.err
@@ -229,6 +229,15 @@ func (a *canaryAnswer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
 	a.body = append(a.body, p...)
 	return len(p), nil
+}
+
+// judged reports whether the handler got as far as judging. It did, too, where it refused everything, such as under load.
+func (a *canaryAnswer) judged() bool {
+	switch a.status {
+	case 0, http.StatusBadRequest, http.StatusUnauthorized:
+		return false
+	}
+	return a.status < 500 || a.header.Get("Content-Type") == "application/problem+json"
 }
 
 // text is all of it, as it stands and with what JSON escapes in plain.

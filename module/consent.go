@@ -139,7 +139,7 @@ func (c *consents) start() error {
 		return fmt.Errorf("consent: %w", err)
 	}
 	if !existed { // also where a name has a mistake, or a volume is not mounted
-		storeLogger().Info("created a new, empty consent store: nobody has agreed to anything", zap.String("file", c.config.DSN))
+		storeLogger().Warn("created a new, empty consent store: nobody has agreed to anything, and nobody has objected. If there was one before, stop the gateway and put it back", zap.String("file", c.config.DSN))
 	}
 	c.started = true
 	return nil

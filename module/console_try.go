@@ -168,6 +168,11 @@ func (t *trial) judge() (account *explain.Account, wrong string) {
 	if wrong := misread(document); wrong != "" {
 		return nil, wrong
 	}
+	if tooMuch(document) {
+		return nil, "The document has too many values, or too long names around them, to be shown: try a part of it."
+	}
+	triedAtOnce <- struct{}{}
+	defer func() { <-triedAtOnce }()
 	o, err := t.operation()
 	if err != nil {
 		return nil, "The operation is a method and a path, such as GET /api/orders."

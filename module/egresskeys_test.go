@@ -99,3 +99,17 @@ func TestKeyOfNobody(t *testing.T) {
 		return strings.Contains(g.read("caddy.log"), "a key is for a recipient alone that no rule document registers")
 	})
 }
+
+// TestRoutesToRecipients are enforced, and nothing that a canary could ask.
+func TestRoutesToRecipients(t *testing.T) {
+	r, g := newRecorder(t), prepare(t)
+	g.write("rules/shop.yaml", twoPartners("http://"+r.addr))
+	if err := g.load("", "", toBoth); err != nil {
+		t.Fatal(err)
+	}
+	for state, want := range map[string]float64{"recipient": 2, "enforced": 0, "report": 0} {
+		if n := counter(t, "caddy_minimize_routes", state); n != want {
+			t.Errorf("%v routes are %s, want %v", n, state, want)
+		}
+	}
+}

@@ -81,9 +81,9 @@ func usualHeaders() map[string]depth {
 	return passing
 }
 
-// cleaned returns what of the upstream's header may leave.
-func (m *message) cleaned(upstream http.Header, table *rules.Table) http.Header {
-	sieve := headerSieve{scope: m.scope, table: table, host: m.host}
+// cleaned returns what of the upstream's header may leave, and counts what was found in it.
+func (m *message) cleaned(upstream http.Header, table *rules.Table) (http.Header, *rules.Report) {
+	sieve := headerSieve{scope: m.scope, table: table, host: m.host, report: new(rules.Report)}
 	clean := sieve.clean(upstream, m.h.headers.passing, func(name string, dropped int) {
 		if m.canary {
 			return
@@ -94,7 +94,7 @@ func (m *message) cleaned(upstream http.Header, table *rules.Table) http.Header 
 	clean["X-Content-Type-Options"] = nosniff
 	clean["Vary"] = slices.Concat(clean["Vary"], m.h.headers.vary)
 	clean[decisionHeader] = []string{m.id}
-	return clean
+	return clean, sieve.report
 }
 
 // clean returns what of an answer's headers may leave, and tells how many values of which names did not.
@@ -120,20 +120,18 @@ var nosniff = []string{"nosniff"} // against reading JSON as HTML
 
 // sift returns the values that may leave. Where that is all of them, it is the same slice.
 func (s *headerSieve) sift(name string, values []string, depth depth) []string {
+	var kept []string // nil while all stay as they are
 	for i, value := range values {
-		if kept, ok := s.pass(name, value, depth); !ok || kept != value {
-			return s.siftRest(name, values, i, depth)
+		left, stays := s.pass(name, value, depth)
+		if kept == nil && (!stays || left != value) {
+			kept = append(make([]string, 0, len(values)), values[:i]...)
+		}
+		if kept != nil && stays {
+			kept = append(kept, left)
 		}
 	}
-	return values
-}
-
-func (s *headerSieve) siftRest(name string, values []string, from int, depth depth) []string {
-	kept := slices.Clone(values[:from])
-	for _, value := range values[from:] {
-		if value, ok := s.pass(name, value, depth); ok {
-			kept = append(kept, value)
-		}
+	if kept == nil {
+		return values
 	}
 	return kept
 }
@@ -143,6 +141,9 @@ type headerSieve struct {
 	scope *rules.Scope
 	table *rules.Table
 	host  string
+
+	report *rules.Report      // what was found in headers; nil: nobody counts
+	seen   []rules.CategoryID // of the value that is judged
 }
 
 // newHeaderSieve finds what of a request's headers may not pass.
@@ -150,8 +151,29 @@ func newHeaderSieve(j *rules.Judge) *headerSieve {
 	return &headerSieve{scope: j.Scope(), table: j.Table(j.MessageFacts())}
 }
 
-// pass returns a header value that may leave, or false.
+// pass returns a header value that may leave, or false, and counts what was found in it.
 func (s *headerSieve) pass(name, value string, depth depth) (string, bool) {
+	s.seen = s.seen[:0]
+	kept, stays := s.judge(name, value, depth)
+	action := rules.Keep
+	if !stays || kept != value {
+		action = rules.Strip
+	}
+	for _, c := range s.seen {
+		addReport(s.report, &rules.Report{Counts: countOf(c, action)})
+	}
+	return kept, stays
+}
+
+// countOf is one value.
+func countOf(c rules.CategoryID, a rules.Action) [][rules.ActionCount]uint32 {
+	counts := make([][rules.ActionCount]uint32, c+1)
+	counts[c][a] = 1
+	return counts
+}
+
+// judge returns a header value that may leave, or false.
+func (s *headerSieve) judge(name, value string, depth depth) (string, bool) {
 	if depth == depthCookie {
 		return value, !s.holdsCookie(value)
 	}
@@ -213,6 +235,9 @@ func (s *headerSieve) named(n *rules.Name) bool {
 }
 
 func (s *headerSieve) withheld(c rules.CategoryID) bool {
+	if s.report != nil && c != 0 && !slices.Contains(s.seen, c) {
+		s.seen = append(s.seen, c)
+	}
 	return s.table.Decide(c).Action != rules.Keep
 }
 

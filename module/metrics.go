@@ -115,7 +115,7 @@ func newMetrics() *metrics {
 		disclosures:    counter("disclosures_total", "Values that were sent, by who received them and in which country.", "category", "recipient", "country"),
 		undeclared:     counter("undeclared_values_total", "Values that no rule declares and no detector knows, by what was done to them.", "action"),
 		streams:        gauge("streams", "Bodies that are being judged."),
-		routes:         gauges("routes", "Routes that are enforced, those in report mode, where nothing is minimized, and uncovered ones, which reach a backend without minimize.", "state"),
+		routes:         gauges("routes", "Routes that are enforced, with those to recipients apart, those in report mode, where nothing is minimized, and uncovered ones, which reach a backend without minimize.", "state"),
 		rulesInfo:      gauges("rules_info", "The hash of the rules in force, by the choice of documents.", "documents", "hash"),
 		hold: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes",
@@ -176,18 +176,21 @@ func (m *metrics) started(a *App) {
 	m.showGeoIP(a)
 }
 
-// showRoutes counts the routes, but for those that serve consents and judge nothing.
+// showRoutes counts the routes, but for those that judge nothing. Those to recipients have no canary.
 func (m *metrics) showRoutes(a *App) {
-	enforced, report := 0, 0
+	states := map[string]int{"enforced": 0, "recipient": 0, "report": 0, "uncovered": a.uncovered}
 	for _, u := range a.routes {
 		switch {
+		case u.api:
 		case u.report:
-			report++
-		case !u.api:
-			enforced++
+			states["report"]++
+		case u.recipient != "":
+			states["recipient"]++
+		default:
+			states["enforced"]++
 		}
 	}
-	for state, n := range map[string]int{"enforced": enforced, "report": report, "uncovered": a.uncovered} {
+	for state, n := range states {
 		m.routes.WithLabelValues(state).Set(float64(n))
 	}
 }

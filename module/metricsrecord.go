@@ -1,6 +1,8 @@
 package minimize
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -112,6 +114,40 @@ func (m *message) destination() string {
 		return country
 	}
 	return "other"
+}
+
+// recordPeople counts whom a message told somebody of: those whose data left, and those that the caller was shown.
+func (m *metrics) recordPeople(msg *message) {
+	d, people := &msg.disclosure, msg.reached.all()
+	if d.Position == rules.Inbound || len(people) == 0 {
+		return
+	}
+	if d.Position == rules.Response && d.Caller.ID != "" {
+		m.readers.add(d.Caller.ID, people)
+	}
+	if abroad, country := msg.h.app.abroad, msg.goesTo(); abroad != nil && msg.rules.abroad(country) {
+		abroad.add(country, msg.others(people))
+	}
+}
+
+// others are the people but for whom the message is sent to: that somebody reads their own data abroad, or a guardian does,
+// is no transfer.
+func (m *message) others(people []personHash) []personHash {
+	d := &m.disclosure
+	if d.Position == rules.Egress {
+		return people
+	}
+	own := []personHash{hashPerson(d.Caller.ID)}
+	for _, ward := range d.Caller.Guardian {
+		own = append(own, hashPerson(ward))
+	}
+	return slices.DeleteFunc(people, func(p personHash) bool { return slices.Contains(own, p) })
+}
+
+// abroad reports whether a country or zone is one outside of home. Without a home every country counts.
+func (s *ruleset) abroad(country string) bool {
+	home := s.enforced.Home()
+	return country != "" && (home == "" || !s.enforced.Within(home, country))
 }
 
 // reportRecord counts what report mode let pass: all that was found in it.

@@ -206,6 +206,9 @@ func (p *passage) tell(outcome string, ofBody *rules.Report, candidate *result) 
 	if p.refusal != nil {
 		res.status = p.statusOf(p.refusal, 0)
 	}
+	if outcome == outcomeRefused {
+		report.Written = 0 // nothing of it left
+	}
 	refusal := p.message.recordResult(res, p.beside.and(candidate))
 	p.told = refusal == nil
 	return refusal

@@ -95,13 +95,26 @@ func (w *writer) sendAlone(length int64) {
 		}
 		// An error is the client's, which is gone: there is nobody to tell.
 		if sent, _ := people.Send(found, func() error {
-			w.sendHeader(length, w.m.table(&said, found[0], nth[0]))
+			w.sendTold(length, w.m.table(&said, found[0], nth[0]), found[0])
 			return w.push()
 		}); sent {
 			return
 		}
 	}
-	w.sendHeader(length, w.m.table(&said, nil, 0))
+	w.sendTold(length, w.m.table(&said, nil, 0), nil)
+}
+
+// sendTold sends a header that no judged body follows, once it was told of. The end of an opaque body is told of later, unless
+// nothing may leave that is not in the audit log: nobody holds that end back.
+func (w *writer) sendTold(length int64, outside *rules.Table, person *rules.Person) {
+	w.cleanHeader(outside, person)
+	if w.state == stateEmpty || w.m.h.app.audit.required {
+		if refusal := w.record(w.outcome()); refusal != nil {
+			w.refuse(refusal)
+			return
+		}
+	}
+	w.sendHeader(length)
 }
 
 // push has what was written leave at once where a change of a consent waits for it: what net/http still holds when the

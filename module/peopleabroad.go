@@ -2,13 +2,13 @@ package minimize
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +18,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-
-	"github.com/caddy-minimize/minimize/rules"
 )
 
 // peopleAbroad counts the data subjects whose data left for each country since 1 January: what a company may do without an
@@ -44,7 +42,10 @@ type peopleAbroad struct {
 }
 
 // departure is that data of somebody left for a country.
-type departure struct{ country, subject string }
+type departure struct {
+	country string
+	person  personHash
+}
 
 // maxWaiting bounds the departures that wait for a storage which does not answer.
 const maxWaiting = 100_000
@@ -93,14 +94,14 @@ func (p *peopleAbroad) use(s certmagic.Storage) {
 }
 
 // add notes that data of these people left for a country.
-func (p *peopleAbroad) add(country string, subjects []string) {
+func (p *peopleAbroad) add(country string, people []personHash) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, subject := range subjects {
+	for _, person := range people {
 		if p.read {
-			p.count(departure{country, subject})
+			p.count(departure{country, person})
 		} else if len(p.waiting) < maxWaiting {
-			p.waiting = append(p.waiting, departure{country, subject})
+			p.waiting = append(p.waiting, departure{country, person})
 		}
 	}
 }
@@ -113,7 +114,7 @@ func (p *peopleAbroad) count(d departure) {
 		p.people[d.country] = sketch
 	}
 	salted := xxhash.NewWithSeed(p.salt)
-	salted.WriteString(d.subject)
+	salted.Write(binary.LittleEndian.AppendUint64(nil, uint64(d.person)))
 	sketch.InsertHash(salted.Sum64())
 	p.changed = true
 }
@@ -255,35 +256,4 @@ func (peopleAbroadState) Collect(to chan<- prometheus.Metric) {
 	for country, sketch := range p.people {
 		to <- prometheus.MustNewConstMetric(peopleAbroadDesc, prometheus.GaugeValue, float64(sketch.Estimate()), country)
 	}
-}
-
-// recordPeople counts whom a message told somebody of: those whose data left, and those that the caller was shown.
-func (m *metrics) recordPeople(msg *message) {
-	d, people := &msg.disclosure, msg.reached.all()
-	if d.Position == rules.Inbound || len(people) == 0 {
-		return
-	}
-	if d.Position == rules.Response && d.Caller.ID != "" {
-		m.readers.add(d.Caller.ID, people)
-	}
-	if abroad, country := msg.h.app.abroad, msg.goesTo(); abroad != nil && msg.rules.abroad(country) {
-		abroad.add(country, msg.others(people))
-	}
-}
-
-// others are the people but for whom the message is sent to: that somebody reads their own data abroad, or a guardian does,
-// is no transfer.
-func (m *message) others(people []string) []string {
-	d := &m.disclosure
-	if d.Position == rules.Egress {
-		return people
-	}
-	own := func(id string) bool { return id == d.Caller.ID || slices.Contains(d.Caller.Guardian, id) }
-	return slices.DeleteFunc(slices.Clone(people), own)
-}
-
-// abroad reports whether a country or zone is one outside of home. Without a home every country counts.
-func (s *ruleset) abroad(country string) bool {
-	home := s.enforced.Home()
-	return country != "" && (home == "" || !s.enforced.Within(home, country))
 }

@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -146,6 +147,54 @@ func TestPeopleAbroad(t *testing.T) {
 	}
 }
 
+// TestPeopleOfOneMessage: all data subjects of one long answer count, by the audit log exactly, and those at its end as those at
+// its beginning.
+func TestPeopleOfOneMessage(t *testing.T) {
+	const buyers = 30_000
+	var orders []string
+	for n := range 2 * buyers {
+		orders = append(orders, fmt.Sprintf(`{"buyer":"b%d","phone":%q}`, n%buyers, somePhone))
+	}
+	i, g := newIssuer(t), prepare(t)
+	b := newBackend(t, says(jsonHead, `{"orders":[`+strings.Join(orders, ",")+`]}`))
+	g.write("rules/shop.yaml", abroadRules("127.0.0.1:1"))
+	g.write("issuer.pem", i.pem())
+	if err := g.load(b.addr, "", strings.ReplaceAll(abroadSite, "{issuer}", i.server.URL)); err != nil {
+		t.Fatal(err)
+	}
+	token := i.mint(map[string]any{"sub": "clerk-of-many", "role": "support", "org": "desk", "country": "SG"})
+	readers := collectors.readers.wide()[2]
+	if a := g.get("/api/orders", "Authorization: Bearer "+token); a.status != 200 {
+		t.Fatalf("got %d", a.status)
+	}
+	eventually(t, func() bool { return strings.Contains(g.read("audit.jsonl"), `"subjects":30000,`) })
+	eventually(t, func() bool { return math.Abs(counter(t, "caddy_minimize_people_abroad", "SG")/buyers-1) < 0.03 })
+	if n := collectors.readers.wide()[2] - readers; n != 1 {
+		t.Errorf("%d more callers saw more than 5,000 people, want 1", n)
+	}
+}
+
+// TestReached: each data subject counts once, whatever comes between, and memory ends where maxReached says.
+func TestReached(t *testing.T) {
+	r := new(reached)
+	id := make([]byte, 0, 8)
+	for n := range 3 * maxReached {
+		r.add(binary.BigEndian.AppendUint64(id, uint64(n%50_000)), nil)
+	}
+	if n := r.count(); n != 50_000 || len(r.named()) != maxNamed || cap(r.people) > 1<<18 {
+		t.Errorf("%d people in %d places, %d named", n, cap(r.people), len(r.named()))
+	}
+	for n := range 3 * maxReached {
+		r.add(binary.BigEndian.AppendUint64(id, uint64(n)), nil)
+	}
+	if n := r.count(); n < maxReached || cap(r.people) > 3*maxReached {
+		t.Errorf("%d people in %d places", n, cap(r.people))
+	}
+	if r.forget(); r.count() != 0 {
+		t.Error("it does not forget")
+	}
+}
+
 // TestReportModeDiscloses: what report mode lets pass did leave, whatever enforcing would have done.
 func TestReportModeDiscloses(t *testing.T) {
 	b := newBackend(t, says(jsonHead, orderOf("u1")))
@@ -220,6 +269,13 @@ func newPeopleAbroad(s certmagic.Storage, now *time.Time) *peopleAbroad {
 	return &peopleAbroad{key: "people", logger: zap.NewNop(), storage: s, now: func() time.Time { return *now }}
 }
 
+func hashed(ids ...string) (people []personHash) {
+	for _, id := range ids {
+		people = append(people, hashPerson(id))
+	}
+	return people
+}
+
 func estimate(p *peopleAbroad, country string) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -234,15 +290,15 @@ func TestPeopleAbroadStorage(t *testing.T) {
 	s := &flaky{Storage: &certmagic.FileStorage{Path: t.TempDir()}}
 	now := time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)
 	p := newPeopleAbroad(s, &now)
-	p.add("US", []string{"a", "b"}) // before the storage was asked
+	p.add("US", hashed("a", "b")) // before the storage was asked
 	p.keep()
-	p.add("US", []string{"b", "c"})
+	p.add("US", hashed("b", "c"))
 	p.keep()
 
 	s.set(true)
 	p = newPeopleAbroad(s, &now)
 	p.keep()
-	p.add("US", []string{"c", "d"})
+	p.add("US", hashed("c", "d"))
 	p.keep()
 	s.set(false)
 	p.keep()
@@ -258,7 +314,7 @@ func TestPeopleAbroadStorage(t *testing.T) {
 	if n := estimate(p, "US"); n != 0 {
 		t.Errorf("%d people in a new year, want 0", n)
 	}
-	p.add("US", []string{"a"})
+	p.add("US", hashed("a"))
 	p.keep()
 	p = newPeopleAbroad(s, &now)
 	p.keep()
@@ -273,9 +329,9 @@ func TestPeopleAbroadLines(t *testing.T) {
 	s := &certmagic.FileStorage{Path: t.TempDir()}
 	p := newPeopleAbroad(s, &now)
 	p.keep()
-	ids := make([]string, 0, 1000)
+	ids := make([]personHash, 0, 1000)
 	for n := range 100_000 {
-		if ids = append(ids, fmt.Sprint("customer-", n)); len(ids) == cap(ids) {
+		if ids = append(ids, hashPerson(fmt.Sprint("customer-", n))); len(ids) == cap(ids) {
 			p.add("US", ids)
 			ids = ids[:0]
 		}
@@ -285,7 +341,7 @@ func TestPeopleAbroadLines(t *testing.T) {
 			}
 		}
 	}
-	p.add("SG", []string{"customer-1"})
+	p.add("SG", hashed("customer-1"))
 	p.keep()
 	data, err := s.Load(t.Context(), "people")
 	if err != nil || strings.Contains(string(data), "customer") || len(data) > 64<<10 {

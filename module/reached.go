@@ -4,21 +4,30 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// maxReached is how many data subjects of one message are told apart, maxNamed of how many more is kept than who they are.
+// maxReached is from how many data subjects of one message on no more are noted: 16 MiB by then, which is less than the records
+// in it. Of maxNamed more is kept than a hash.
 const (
-	maxReached = 10_000
+	maxReached = 1_000_000
 	maxNamed   = 20
 )
 
+// personHash stands for a data subject in the counters. It is the same in every process, so whatever leaves memory is hashed
+// again with a secret.
+type personHash uint64
+
+func hashPerson[ID string | []byte](id ID) personHash { return personHash(xxhash.Sum64([]byte(id))) }
+
 // reached is whom a message told something of above general. Nothing of it leaves the process as it is. A nil one is nobody.
 type reached struct {
-	mu    sync.Mutex // a transport reads a body in its own time
-	ids   []string
-	known map[string]struct{} // the ids, where they are many
-	first []reachedPerson
+	mu     sync.Mutex   // a transport reads a body in its own time
+	people []personHash // some of them twice, until somebody asks
+	full   bool
+	first  []reachedPerson
 }
 
 // reachedPerson is a data subject, and what the store knew: nil, where nobody asked.
@@ -31,52 +40,52 @@ type reachedPerson struct {
 func (r *reached) add(subject []byte, person *rules.Person) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.ids) >= maxReached || r.has(subject) {
+	if slices.ContainsFunc(r.first, func(p reachedPerson) bool { return p.id == string(subject) }) {
 		return
 	}
-	id := string(subject)
-	r.ids = append(r.ids, id)
-	if r.known != nil {
-		r.known[id] = struct{}{}
-	}
 	if len(r.first) < maxNamed {
-		r.first = append(r.first, reachedPerson{id, person})
+		r.first = append(r.first, reachedPerson{string(subject), person})
+	}
+	if !r.full && len(r.people) == cap(r.people) {
+		r.makeRoom()
+	}
+	if !r.full {
+		r.people = append(r.people, hashPerson(subject))
 	}
 }
 
-// has reports whether a data subject is noted. Few are found without a map.
-func (r *reached) has(subject []byte) (known bool) {
-	if len(r.ids) < maxNamed {
-		return slices.ContainsFunc(r.ids, func(id string) bool { return id == string(subject) })
+// makeRoom forgets who is noted twice, and takes more memory where half of it is in use then, so that sorting stays rare.
+func (r *reached) makeRoom() {
+	r.compact()
+	if r.full = len(r.people) >= maxReached; !r.full && 2*len(r.people) >= cap(r.people) {
+		r.people = slices.Grow(r.people, max(maxNamed, len(r.people)))
 	}
-	if r.known == nil {
-		r.known = make(map[string]struct{}, 4*maxNamed)
-		for _, id := range r.ids {
-			r.known[id] = struct{}{}
-		}
-	}
-	_, known = r.known[string(subject)]
-	return known
+}
+
+func (r *reached) compact() {
+	slices.Sort(r.people)
+	r.people = slices.Compact(r.people)
 }
 
 // forget begins anew, where the same message is judged again.
 func (r *reached) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ids, r.known, r.first = nil, nil, nil
+	r.people, r.first, r.full = nil, nil, false
 }
 
-// count is how many data subjects there are; maxReached means that there may be more.
+// count is how many data subjects there are; from maxReached on there may be more.
 func (r *reached) count() int { return len(r.all()) }
 
-// all are their ids, in the order in which they were told of.
-func (r *reached) all() []string {
+// all are the data subjects, each once.
+func (r *reached) all() []personHash {
 	if r == nil {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ids
+	r.compact()
+	return slices.Clone(r.people)
 }
 
 // named are the first of them.

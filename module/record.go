@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -20,6 +21,10 @@ const (
 	outcomeUnjudged     = "unjudged"     // report mode: enforcing would have asked for something else
 )
 
+// outcomeBegun is of an entry that stands before the first byte of what flows, where the audit log is required: what was found
+// so far. The message's own entry follows.
+const outcomeBegun = auditlog.Begun
+
 var outcomes = []string{
 	outcomePassed, outcomeMinimized, outcomeOpaque, outcomeEmpty, outcomeRefused, outcomeAborted, outcomeFailed,
 	outcomeUnauthorized, outcomeUnjudged,
@@ -35,7 +40,7 @@ type result struct {
 
 // sends reports whether the message is sent to its end.
 func (r *result) sends() bool {
-	return r.outcome == outcomePassed || r.outcome == outcomeMinimized || r.outcome == outcomeOpaque
+	return r.outcome == outcomeEmpty || r.outcome == outcomePassed || r.outcome == outcomeMinimized || r.outcome == outcomeOpaque
 }
 
 // judge chooses the rules for this message, once its status and header are known.
@@ -108,12 +113,31 @@ func (m *message) record(outcome string, w *writer) *rules.Refusal {
 		if outcome == outcomeRefused && w.m != nil {
 			res.status = m.statusOf(w.refusal, w.status)
 		}
-		if w.body != nil {
-			res.report = w.body.Report()
-		}
+		res.report = w.report(outcome)
 		candidate = w.candidate.result()
 	}
 	return m.recordResult(res, candidate)
+}
+
+// report is what was found in body and header. Of a refused answer no header left.
+func (w *writer) report(outcome string) (r *rules.Report) {
+	if w.body != nil {
+		r = w.body.Report()
+	}
+	switch {
+	case outcome == outcomeRefused && r != nil:
+		unsent := *r
+		unsent.Written = 0
+		return &unsent
+	case w.inHeader == nil || len(w.inHeader.Counts) == 0 || outcome == outcomeRefused:
+		return r
+	}
+	all := new(rules.Report)
+	addReport(all, w.inHeader)
+	if r != nil {
+		addReport(all, r)
+	}
+	return all
 }
 
 // recordResult tells about what is sent or was refused, unless it may not be sent because it cannot be told of. A refusal is

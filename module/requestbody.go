@@ -35,6 +35,7 @@ type outgoing struct {
 	beside    *result       // the same by the candidate rules
 	counted   int           // in the budget of all holds, besides what the rewriter counts
 	spent     time.Duration // in the engine
+	begun     bool          // the audit log was told that it flows
 }
 
 const readSize = 32 << 10
@@ -161,7 +162,9 @@ func (b *outgoing) Read(q []byte) (n int, err error) {
 	defer b.mu.Unlock()
 	b.pump()
 	if b.err == nil && len(b.out) > b.withheld() {
-		n = b.release(q)
+		if b.begin(); b.err == nil {
+			n = b.release(q)
+		}
 	}
 	switch {
 	case b.err != nil:
@@ -174,6 +177,17 @@ func (b *outgoing) Read(q []byte) (n int, err error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// begin tells that a body begins to flow.
+func (b *outgoing) begin() {
+	if b.done || b.begun {
+		return
+	}
+	if refusal := b.p.h.app.audit.begin(b.p.message, 0, b.report()); refusal != nil {
+		b.err = refusal
+	}
+	b.begun = true
 }
 
 // withheld is how many bytes wait for the audit line where that is required: nobody has a request whole without it.

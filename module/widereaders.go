@@ -42,7 +42,7 @@ func newWideReaders() *wideReaders {
 }
 
 // add notes that a caller was shown data of these people.
-func (w *wideReaders) add(caller string, subjects []string) {
+func (w *wideReaders) add(caller string, people []personHash) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.turn()
@@ -54,8 +54,8 @@ func (w *wideReaders) add(caller string, subjects []string) {
 		w.callers[id] = r
 	}
 	r.stale = true
-	for _, subject := range subjects {
-		r.people.InsertHash(maphash.String(w.seed, subject))
+	for _, person := range people {
+		r.people.InsertHash(maphash.Comparable(w.seed, person))
 	}
 }
 

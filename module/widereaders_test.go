@@ -18,11 +18,11 @@ func (discard) Header() http.Header         { return http.Header{} }
 func (discard) WriteHeader(int)             {}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-func persons(from, to int) (ids []string) {
+func persons(from, to int) (people []personHash) {
 	for n := from; n < to; n++ {
-		ids = append(ids, fmt.Sprint("person-", n))
+		people = append(people, hashPerson(fmt.Sprint("person-", n)))
 	}
-	return ids
+	return people
 }
 
 // TestWideReaders: a caller counts from the first data subject past a threshold, whoever is shown again, and until midnight.
@@ -71,8 +71,8 @@ func TestWideReadersAreBounded(t *testing.T) {
 // TestWideReaderIsSeen: 51 data subjects in one answer are past 50.
 func TestWideReaderIsSeen(t *testing.T) {
 	var orders []string
-	for _, id := range persons(0, 51) {
-		orders = append(orders, `{"buyer":"`+id+`","phone":"`+somePhone+`"}`)
+	for n := range 51 {
+		orders = append(orders, fmt.Sprintf(`{"buyer":"person-%d","phone":%q}`, n, somePhone))
 	}
 	i, g := newIssuer(t), prepare(t)
 	g.write("issuer.pem", i.pem())

@@ -52,6 +52,8 @@ type writer struct {
 
 	withheld []byte // where the audit log is required
 
+	clean     http.Header   // what of the upstream's header may leave, once it was judged
+	inHeader  *rules.Report // what was found in it
 	body      *body.JSON
 	candidate *shadow
 	sample    *answerSample // for the drift from OpenAPI documents
@@ -187,11 +189,6 @@ func (w *writer) open() error {
 	switch kindOf(w.header, m.h.media) {
 	case kindOpaque:
 		w.state = statePassing
-		if w.m.h.app.audit.required { // nobody holds its end back
-			if refusal := w.record(outcomeOpaque); refusal != nil {
-				return w.refuse(refusal)
-			}
-		}
 		if w.sendAlone(w.length); w.state == stateRefused {
 			return errRefused
 		}
@@ -246,8 +243,16 @@ func (w *writer) sink(p []byte, last bool) error {
 	if refusal := w.arrival.late(); refusal != nil && !w.sent { // it answers a part of the request
 		return refusal
 	}
+	if !w.sent {
+		w.cleanHeader(w.outside(), nil)
+	}
 	if last { // who has an answer whole can count on its audit line
 		if refusal := w.record(w.outcome()); refusal != nil {
+			return refusal
+		}
+	}
+	if !last && !w.sent {
+		if refusal := w.m.h.app.audit.begin(w.m, w.status, w.report(outcomeBegun)); refusal != nil {
 			return refusal
 		}
 	}
@@ -264,7 +269,7 @@ func (w *writer) sink(p []byte, last bool) error {
 		if last {
 			length = int64(len(p))
 		}
-		w.sendHeader(length, w.outside())
+		w.sendHeader(length)
 	}
 	if _, err := w.w.Write(p); err != nil {
 		return err
@@ -284,15 +289,34 @@ func (w *writer) withhold(p []byte, last bool) []byte {
 	return p
 }
 
+// cleanHeader judges the upstream's header, before it is told of. What stays of it is the message's data subject's, of whom the
+// store knows what is in person.
+func (w *writer) cleanHeader(outside *rules.Table, person *rules.Person) {
+	w.clean, w.inHeader = w.m.cleaned(w.given, outside)
+	if said, subject := w.m.judged.Message(); said.Known() && w.m.rules.discloses(w.inHeader) {
+		w.m.reached.add([]byte(subject), person)
+	}
+}
+
+// discloses reports whether something above general was found that stays.
+func (s *ruleset) discloses(r *rules.Report) bool {
+	categories := s.enforced.Categories()
+	for c := range r.Counts {
+		if categories[c].Grade > rules.General && r.Counts[c][rules.Keep] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // sendHeader writes the cleaned header. Those that handlers outside of us set stay, except where ours speaks of the same; Vary adds up.
 // Values are copied: handlers outside, such as `header`, change them in place, and some are shared by all answers.
-func (w *writer) sendHeader(length int64, outside *rules.Table) {
+func (w *writer) sendHeader(length int64) {
 	to := w.w.Header()
-	clean := w.m.cleaned(w.given, outside)
 	if encoding := w.given["Content-Encoding"]; w.state == statePassing && len(encoding) > 0 {
-		clean["Content-Encoding"] = encoding
+		w.clean["Content-Encoding"] = encoding
 	}
-	for name, values := range clean {
+	for name, values := range w.clean {
 		if name == "Vary" {
 			values = slices.Concat(to[name], values)
 		}
@@ -346,7 +370,6 @@ func (w *writer) finish(r *http.Request) {
 	case short:
 		w.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the answer was cut off"})
 	case w.state == stateEmpty:
-		w.record(outcomeEmpty)
 		w.sendAlone(w.emptyLength())
 	case w.state == stateJudging:
 		w.close()

@@ -39,7 +39,7 @@ func TestCanaryOfExamples(t *testing.T) {
 			t.Chdir(dir) // logs are relative to where Caddy runs
 			enforced := startAnywhere(t, filepath.Join(dir, "Caddyfile"))
 			shown := protected(t)
-			for deadline := time.Now().Add(10 * time.Second); len(shown) < enforced && time.Now().Before(deadline); shown = protected(t) {
+			for deadline := time.Now().Add(2 * time.Minute); len(shown) < enforced && time.Now().Before(deadline); shown = protected(t) {
 				time.Sleep(10 * time.Millisecond)
 			}
 			if len(shown) != enforced {

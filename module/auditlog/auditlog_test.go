@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -165,21 +166,26 @@ func TestContinue(t *testing.T) {
 func TestContinueRotated(t *testing.T) {
 	dir, lines := t.TempDir(), written(t, 20)
 	for name, data := range map[string][]byte{
-		"audit-2026-11-21T10-00-00.000.jsonl":           bytes.Join(lines[:4], nil),
-		"audit-2026-11-22T10-00-00.000-size.jsonl":      bytes.Join(lines[4:9], nil),
-		"audit-2026-11-22T10-00-00.000-size.jsonl.gz":   {0x1f, 0x8b, 8}, // cut off while it was compressed
-		"audit-2026-11-20T10-00-00.000.jsonl.gz":        {},
-		"audit-staging.jsonl":                           bytes.Join(lines, nil), // another log
-		"audit-staging-2026-11-22T10-00-00.000.jsonl":   bytes.Join(lines, nil),
-		"audit-2026-11-22T10-00-00.000-empty.jsonl":     nil,
-		"audit-2026-11-22T11-00-00.000-strange.jsonl.x": []byte("{}\n"),
+		"audit-2026-11-21T10-00-00.000.jsonl":             bytes.Join(lines[:4], nil),
+		"audit-2026-11-22T10-00-00.000-size.jsonl":        bytes.Join(lines[4:9], nil),
+		"audit-2026-11-22T10-00-00.000-size.jsonl.gz":     {0x1f, 0x8b, 8}, // cut off while it was compressed
+		"audit-2026-11-20T10-00-00.000.jsonl.gz":          {},
+		"audit-staging.jsonl":                             bytes.Join(lines, nil), // another log
+		"audit-staging-2026-11-22T10-00-00.000.jsonl":     bytes.Join(lines, nil),
+		"audit-2026-11-22T10-00-00.000-empty.jsonl":       nil,
+		"audit-2026-11-22T11-00-00.000-strange.jsonl.x":   []byte("{}\n"),
+		"audit-2026-11-22T10-00-00.000-size_1.jsonl":      bytes.Join(lines[9:12], nil), // two in one moment
+		"audit-2026-11-22T10-00-00.000-size.jsonl.gz.tmp": bytes.Join(lines, nil),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "audit-2026-11-22T12-00-00.000-size.jsonl"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c, err := Continue(io.Discard, filepath.Join(dir, "audit.jsonl"))
-	if err != nil || c.Head().Seq != 9 {
+	if err != nil || c.Head().Seq != 12 {
 		t.Errorf("%s, %v", c.Head(), err)
 	}
 }

@@ -118,7 +118,8 @@ func Continue(w io.Writer, file string) (*Chain, error) {
 }
 
 // rotatedAt is what Caddy's file writer puts behind the name of a file that it rotates, with .gz or .zst when it is compressed.
-var rotatedAt = regexp.MustCompile(`^-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}`)
+// While it compresses there is one more with .tmp.
+var rotatedAt = regexp.MustCompile(`^-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}(-\w+)*$`)
 
 // Files are those of a log: what was rotated out of it, and the file.
 func Files(file string) []string { return append(rotated(file), file) }
@@ -128,7 +129,15 @@ func rotated(file string) []string {
 	ext := filepath.Ext(file)
 	name := strings.TrimSuffix(file, ext)
 	found, _ := filepath.Glob(name + "-*" + ext + "*")
-	return slices.DeleteFunc(found, func(other string) bool { return !rotatedAt.MatchString(strings.TrimPrefix(other, name)) })
+	return slices.DeleteFunc(found, func(other string) bool {
+		at := strings.TrimPrefix(other, name)
+		for _, coding := range compressed {
+			at = strings.TrimSuffix(at, coding)
+		}
+		at, ours := strings.CutSuffix(at, ext)
+		info, err := os.Stat(other) // opening a pipe waits for whoever writes to it
+		return !ours || !rotatedAt.MatchString(at) || err != nil || !info.Mode().IsRegular()
+	})
 }
 
 // lastRotated returns the last line of the files that were rotated. One that cannot be read, such as half of a compressed

@@ -35,8 +35,11 @@ type receiver struct {
 // Summary adds entries up to who received what. It grows with the rules' words, not with the log.
 type Summary struct{ rows map[receiver]*Received }
 
-// Add adds an entry.
+// Add adds an entry. A message without an answer of its backend told nobody anything, but for what report mode let pass of it.
 func (s *Summary) Add(entry gjson.Result) error {
+	if entry.Get("outcome").String() == "failed" && !entry.Get("values").Exists() {
+		return nil
+	}
 	text := func(name string) string { return entry.Get(name).String() }
 	to := receiver{text("direction"), text("role"), text("recipient"), text("recipient_country"), text("mode") == "report"}
 	if to.direction == "egress" || to.direction == "inbound" && to.recipient != "" {

@@ -17,6 +17,9 @@ const (
 	Case    rules.Category = "case"
 )
 
+// Begun is the outcome of an entry for a message that another entry under the same decision will be about.
+const Begun = "begun"
+
 // Token is what an entry has in place of an id: the same one is seen again, and nobody without the key learns whose it is.
 // Without keys nothing is written.
 func Token(keys *rules.KeyRing, of rules.Category, id string) string {

@@ -56,7 +56,7 @@ var overview = row{"Overview", []spec{
 	}, {
 		kind: "stat", title: "Routes without protection", width: 4, steps: []step{green, red},
 		description: "Routes in report mode, and routes that reach a backend without minimize.",
-		queries:     []query{{`sum(caddy_minimize_routes{instance=~"$instance",state!="enforced"})`, ""}},
+		queries:     []query{{`sum(caddy_minimize_routes{instance=~"$instance",state=~"report|uncovered"})`, ""}},
 	}, {
 		kind: "stat", title: "Messages refused", width: 4, unit: "percentunit", steps: []step{green, from(0.2, "yellow"), from(0.5, "red")},
 		description: "Of all messages in this time, those that were refused as a whole.",
@@ -209,7 +209,7 @@ var health = row{"Health", []spec{
 		queries:     []query{{`min by (route) (caddy_minimize_protected{instance=~"$instance"})`, "{{route}}"}},
 	}, {
 		title: "Routes", width: 6,
-		description: "Routes that enforce, that only report, and that reach a backend without minimize.",
+		description: "Routes that enforce, with those to recipients apart, that only report, and that reach a backend without minimize.",
 		queries:     []query{{`sum by (state) (caddy_minimize_routes{instance=~"$instance"})`, "{{state}}"}},
 	}, {
 		title: "Canary runs", width: 6, unit: "cpm", none: "the canary did not run",
