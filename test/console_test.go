@@ -1,63 +1,24 @@
+//go:build linux
+
 package test
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/tidwall/gjson"
 )
 
 var consolePages = []string{"now", "matrix", "try", "flows", "evidence", "consents"}
-
-// demoGateway runs the demo as a user does, and returns its address and its folder.
-func demoGateway(t *testing.T) (site, dir string) {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "minimize")
-	if out, err := exec.Command("go", "build", "-o", program, "../cmd/minimize").CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	demo := exec.CommandContext(ctx, program, "demo", "--port", "18400", "--no-open")
-	demo.Cancel = func() error { return demo.Process.Signal(os.Interrupt) }
-	demo.WaitDelay = 10 * time.Second
-	demo.Stderr = os.Stderr
-	out, err := demo.StdoutPipe()
-	if err == nil {
-		err = demo.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && !strings.Contains(lines.Text(), "Ctrl-C") {
-		if at := regexp.MustCompile(`(http://\S+)/console/`).FindStringSubmatch(lines.Text()); at != nil {
-			site = at[1]
-		}
-		if at := regexp.MustCompile(`(\S+)/audit\.jsonl`).FindStringSubmatch(lines.Text()); at != nil {
-			dir = at[1]
-		}
-	}
-	t.Cleanup(func() {
-		stop()
-		_ = demo.Wait()
-	})
-	if site == "" || dir == "" {
-		t.Fatal("the demo printed no address of its console, or no audit log")
-	}
-	return site, dir
-}
 
 // demoSecrets are the values that the demo's shop has of its buyers. Some are the rules' own words or too short to be told
 // from anything else.
@@ -96,7 +57,12 @@ func noSecrets(t *testing.T, where, text string, secrets []string) {
 // TestConsole drives all pages of the console in a real browser, while the demo's traffic goes on.
 func TestConsole(t *testing.T) {
 	b := openTab(t)
-	site, dir := demoGateway(t)
+	gateway, err := gatewayBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, dir := startDemo(t, gateway)
+	site := "http://" + address
 	axe, secrets, ids := axeCore(t), demoSecrets(t), []string{"c-1001", "c-1003", "c-1008"}
 	b.look(1280, "light")
 	b.open(site + "/console/") // signs in by itself
@@ -123,13 +89,16 @@ func TestConsole(t *testing.T) {
 	})
 
 	b.look(1280, "light")
-	for name, part := range map[string]func(*testing.T, *tab, string, string){
-		"now": driveNow, "matrix": driveMatrix, "try": driveTry, "flows": driveFlows, "evidence": driveEvidence, "consents": driveConsents,
-		"keyboard": driveByKeyboard, "phone": driveOnAPhone,
+	for _, part := range []struct {
+		name  string
+		drive func(t *testing.T, b *tab, site, axe string)
+	}{
+		{"now", driveNow}, {"matrix", driveMatrix}, {"try", driveTry}, {"flows", driveFlows}, {"evidence", driveEvidence}, {"consents", driveConsents},
+		{"keyboard", driveByKeyboard}, {"phone", driveOnAPhone}, {"without script", driveWithoutScript},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(part.name, func(t *testing.T) {
 			b.t = t
-			part(t, b, site, axe)
+			part.drive(t, b, site, axe)
 		})
 	}
 	b.t = t
@@ -339,4 +308,41 @@ func driveOnAPhone(_ *testing.T, b *tab, site, axe string) {
 	b.click("form button.primary")
 	b.fits("a person, on a phone")
 	b.keep("consents-person-390")
+}
+
+// driveWithoutScript does what each page is for in a browser that runs no script.
+func driveWithoutScript(t *testing.T, b *tab, site, _ string) {
+	b.do("switching scripts off", emulation.SetScriptExecutionDisabled(true))
+	defer b.do("switching scripts on", emulation.SetScriptExecutionDisabled(false))
+	for _, page := range consolePages {
+		b.open(site + "/console/" + page)
+		if title := b.text("document.title"); !strings.HasPrefix(strings.ToLower(title), page) {
+			t.Errorf("%s has the title %q", page, title)
+		}
+	}
+	b.open(site + "/console/now")
+	newest := b.text(`document.querySelector("#messages tr").dataset.key`)
+	time.Sleep(3 * time.Second) // with a script it is freshened after two, as driveNow proves
+	if now := b.text(`document.querySelector("#messages tr").dataset.key`); now != newest {
+		t.Error("a script runs: this test proves nothing")
+	}
+	b.do("choosing", chromedp.SetValue(`select[name="show"]`, "refused", chromedp.ByQuery))
+	b.click("form.filter button")
+	b.seen("refused")
+	b.open(site + "/console/matrix?purpose=after_sales")
+	b.click("td.c.a-mask a")
+	b.seen("support-sees-masked")
+	b.open(site + "/console/try")
+	b.click("form button.primary")
+	b.seen("Before", "After")
+	b.open(site + "/console/evidence")
+	b.do("choosing", chromedp.SetValue(`select[name="role"]`, "courier", chromedp.ByQuery))
+	b.click("#search button.primary")
+	b.seen("for delivery")
+	b.click(`button[name="verify"]`)
+	b.seen("nothing was changed")
+	b.open(site + "/console/consents")
+	b.do("typing", chromedp.SetValue(`input[name="subject"]`, "c-1003", chromedp.ByQuery))
+	b.click("form button.primary")
+	b.seen("advertising", "ads-partner")
 }

@@ -32,7 +32,8 @@ func TestDashboards(t *testing.T) {
 	if out, err := exec.Command(gateway, "dashboards", "--write", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	p := startPrometheus(t, binary, dir, startDemo(t, gateway))
+	demo, _ := startDemo(t, gateway)
+	p := startPrometheus(t, binary, dir, demo)
 	dashboard, err := os.ReadFile(filepath.Join(dir, "minimize-dashboard.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -59,11 +60,14 @@ func prometheusBinary(t *testing.T) string {
 	return ""
 }
 
-// startDemo runs the demo until the test ends and returns the address of its gateway.
-func startDemo(t *testing.T, gateway string) string {
+// demoPlaces is what the demo prints of itself: where its metrics are, and its audit log.
+var demoPlaces = regexp.MustCompile(`(?s)http://([^/\s]+)/metrics.*?(\S+)/audit\.jsonl`)
+
+// startDemo runs the demo until the test ends and returns the address of its gateway, and its folder.
+func startDemo(t *testing.T, gateway string) (address, dir string) {
 	t.Helper()
 	_, port, _ := strings.Cut(freeAddress(t), ":")
-	demo := exec.Command(gateway, "demo", "--port", port)
+	demo := exec.Command(gateway, "demo", "--port", port, "--no-open")
 	demo.Stderr = t.Output()
 	out, err := demo.StdoutPipe()
 	if err != nil {
@@ -72,33 +76,33 @@ func startDemo(t *testing.T, gateway string) string {
 	if err := demo.Start(); err != nil {
 		t.Fatal(err)
 	}
+	said, over := make(chan string, 1), make(chan struct{})
 	t.Cleanup(func() {
 		_ = demo.Process.Signal(syscall.SIGINT) // so that it removes its files
+		<-over
 		_ = demo.Wait()
 	})
-	found := make(chan string, 1)
 	go func() {
-		defer close(found)
+		defer close(over)
+		defer close(said)
+		var text strings.Builder
 		for lines := bufio.NewScanner(out); lines.Scan(); { // to its end, or the demo waits for somebody to read
-			if _, address, ok := strings.Cut(lines.Text(), "http://"); ok && strings.Contains(address, "/metrics") {
-				address, _, _ = strings.Cut(address, "/")
-				select {
-				case found <- address:
-				default:
-				}
+			if fmt.Fprintln(&text, lines.Text()); strings.Contains(lines.Text(), "Ctrl-C") {
+				said <- text.String() // once
 			}
 		}
 	}()
 	select {
-	case address := <-found:
-		if address != "" {
-			return address
+	case text := <-said:
+		where := demoPlaces.FindStringSubmatch(text)
+		if where == nil {
+			t.Fatalf("the demo did not say where its metrics and its audit log are:\n%s", text)
 		}
-		t.Fatal("the demo ended before it said where its metrics are")
+		return where[1], where[2]
 	case <-time.After(time.Minute):
-		t.Fatal("the demo did not say where its metrics are")
+		t.Fatal("the demo did not say that it runs")
 	}
-	return ""
+	return "", ""
 }
 
 func startPrometheus(t *testing.T, binary, dir, target string) *prometheusServer {

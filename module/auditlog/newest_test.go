@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,5 +162,8 @@ func TestCompressedMeanwhile(t *testing.T) {
 	}
 	if n, err := f.Each([]string{older, file}, func(gjson.Result) error { return nil }); err != nil || n != 200 {
 		t.Errorf("got %d, %v", n, err)
+	}
+	if _, err := f.Each([]string{file + "x"}, nil); err == nil || !strings.Contains(err.Error(), "audit.jsonlx: no such file") {
+		t.Errorf("a file that there is not: %v", err)
 	}
 }

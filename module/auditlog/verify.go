@@ -50,12 +50,7 @@ func Read(paths []string, each func(Entry) error) error {
 }
 
 func readFile(file string, each func(Entry) error) error {
-	f, err := os.Open(file)
-	for _, ext := range compressed {
-		if errors.Is(err, fs.ErrNotExist) { // compressed since it was found
-			f, err = os.Open(file + ext)
-		}
-	}
+	f, err := open(file)
 	if err != nil {
 		return fmt.Errorf("reading the audit log: %w", err)
 	}
@@ -80,6 +75,20 @@ func readFile(file string, each func(Entry) error) error {
 			return fmt.Errorf("reading the audit log %s: %w", file, err)
 		}
 	}
+}
+
+// open opens a file, or what it was compressed into since it was found.
+func open(file string) (*os.File, error) {
+	f, missing := os.Open(file)
+	if !errors.Is(missing, fs.ErrNotExist) {
+		return f, missing
+	}
+	for _, ext := range compressed {
+		if f, err := os.Open(file + ext); !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+	}
+	return nil, missing
 }
 
 // compressed is how the names of compressed files end.
