@@ -55,6 +55,6 @@ func writeDashboards(out io.Writer, folder string) error {
 	}
 	p := newPainter(out)
 	fmt.Fprintf(out, "%s\n  %s\n", dashboard, p.paint(faint, "Grafana: Dashboards, New, Import, Upload; or let it provision the folder"))
-	fmt.Fprintf(out, "%s\n  %s\n", alerts, p.paint(faint, "Prometheus: name it under rule_files in prometheus.yml and reload"))
+	fmt.Fprintf(out, "%s\n  %s\n", alerts, p.paint(faint, "Prometheus: name it under rule_files in prometheus.yml and reload; without an audit log MinimizeAuditSilent stands"))
 	return nil
 }

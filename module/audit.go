@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-minimize/minimize/rules"
 )
 
-// audit writes one JSON line per judged message. A nil audit, or one without a writer, writes nothing.
+// audit writes one JSON line per judged message. One without a writer writes nothing.
 type audit struct {
 	opener   caddy.WriterOpener
 	node     string

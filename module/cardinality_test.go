@@ -23,7 +23,7 @@ const hostileMark = "zqx"
 func gathered(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	for _, c := range collectors.all() {
+	for _, c := range collectors.all {
 		registry.MustRegister(c)
 	}
 	families, err := registry.Gather()
@@ -113,8 +113,28 @@ func mostSeries(set *rules.Ruleset, roles, recipients int) int {
 	one := len(set.Categories())*rules.ActionCount*roles + became*roles // values, messages and refusals
 	egress := recipients * became
 	disclosures := len(set.Categories()) * receivers * places
-	const because = 2 // report mode and candidates
-	return (1+because)*(one+egress) + disclosures + rules.ActionCount
+	const because = 2                                                                       // report mode and candidates
+	return (1+because)*(one+egress) + disclosures + rules.ActionCount + len(allCountries()) // people_abroad
+}
+
+// allCountries are those of ISO 3166-1.
+var allCountries = sync.OnceValue(func() (codes []string) {
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'A'; b <= 'Z'; b++ {
+			if code := string([]rune{a, b}); rules.IsCountry(code) {
+				codes = append(codes, code)
+			}
+		}
+	}
+	return codes
+})
+
+// hostileCountry is one of them, or now and then the home.
+func hostileCountry(n int) string {
+	if n%3 == 0 {
+		return "CN"
+	}
+	return allCountries()[n%len(allCountries())]
 }
 
 const hostileWorkers = 32
@@ -150,7 +170,7 @@ func (h *hostileCallers) send(n int) {
 		return right
 	}
 	token := h.issuer.mint(map[string]any{
-		"sub": word, "role": pick(1, "support"), "org": pick(3, []string{"desk", ""}[n%2]), "country": pick(9, []string{"CN", "SG", "FR"}[n%3]),
+		"sub": word, "role": pick(1, "support"), "org": pick(3, []string{"desk", ""}[n%2]), "country": pick(9, hostileCountry(n)),
 		"purpose": pick(27, "after_sales"),
 	})
 	if n%50 == 0 {

@@ -51,9 +51,10 @@ type metrics struct {
 	disclosures    *prometheus.CounterVec
 	undeclared     *prometheus.CounterVec
 	streams        prometheus.Gauge
-	hold           prometheus.GaugeFunc
 	canaryRuns     *prometheus.CounterVec
 	readers        *wideReaders
+
+	all []prometheus.Collector // as their constructors add them, so that none is forgotten
 }
 
 var (
@@ -63,17 +64,18 @@ var (
 )
 
 func newMetrics() *metrics {
+	var all []prometheus.Collector
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}, labels)
+		return added(&all, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}, labels))
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
+		return added(&all, prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}))
 	}
 	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}, labels)
+		return added(&all, prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}, labels))
 	}
 	plain := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help})
+		return added(&all, prometheus.NewCounter(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "minimize", Name: name, Help: help}))
 	}
 	m := &metrics{
 		values:   counter("values_total", "Values judged in messages that were sent, by what was done to them.", "category", "action", "role"),
@@ -81,13 +83,13 @@ func newMetrics() *metrics {
 		refusals: counter("refusals_total", "Messages refused or cut off, by the first reason.", "reason"),
 		headers:  counter("headers_dropped_total", "Response headers dropped because of personal data in them.", "header"),
 		bytes:    counter("body_bytes_total", "Bytes of judged bodies, read from upstreams and written to callers.", "direction"),
-		engine: prometheus.NewHistogram(prometheus.HistogramOpts{
+		engine: added(&all, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "caddy", Subsystem: "minimize", Name: "engine_seconds",
 			Help:    "Time spent judging a body, without waiting for the upstream or the caller.",
 			Buckets: []float64{1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1, 5},
 
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
-		}),
+		})),
 		wouldValues:    counter("would_values_total", "Values by what report mode or candidate rules would have done.", "because", "category", "action", "role"),
 		wouldMessages:  counter("would_messages_total", "Messages by the outcome that enforcing would have had.", "because", "outcome", "role"),
 		wouldRefusals:  counter("would_refusals_total", "Messages that enforcing would have refused, by the first reason.", "because", "reason"),
@@ -117,14 +119,19 @@ func newMetrics() *metrics {
 		streams:        gauge("streams", "Bodies that are being judged."),
 		routes:         gauges("routes", "Routes that are enforced, with those to recipients apart, those in report mode, where nothing is minimized, and uncovered ones, which reach a backend without minimize.", "state"),
 		rulesInfo:      gauges("rules_info", "The hash of the rules in force, by the choice of documents.", "documents", "hash"),
-		hold: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes",
-			Help: "Bytes of bodies that are held until they are judged.",
-		}, heldBytes),
-		readers: newWideReaders(),
+		readers:        added(&all, newWideReaders()),
 	}
 	m.bytesRead, m.bytesWritten = m.bytes.WithLabelValues("read"), m.bytes.WithLabelValues("written")
+	m.all = append(all, storeState{}, peopleAbroadState{}, canaryState{}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "minimize", Name: "hold_memory_bytes", Help: "Bytes of bodies that are held until they are judged.",
+	}, heldBytes))
 	return m
+}
+
+// added notes a collector in a list.
+func added[C prometheus.Collector](all *[]prometheus.Collector, c C) C {
+	*all = append(*all, c)
+	return c
 }
 
 func heldBytes() float64 {
@@ -134,18 +141,10 @@ func heldBytes() float64 {
 	return 0
 }
 
-func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{
-		m.values, m.messages, m.refusals, m.headers, m.bytes, m.engine, m.wouldValues, m.wouldMessages, m.wouldRefusals,
-		m.rulesLoaded, m.rulesInfo, m.rulesBroken, m.rulesFailures, m.keysBroken, m.geoBuilt, m.geoBroken, m.contradictions, m.auditEntries, m.auditFailures, m.auditRequired, m.panics, m.routes, m.disclosures, m.undeclared, m.streams, m.hold,
-		m.egress, m.egressRefusals, m.wouldEgress, m.wouldStay, m.driftSamples, m.drift, m.consentChanges, m.gpcRecorded, m.gpcFailures, m.readers, storeState{}, peopleAbroadState{}, canaryState{}, m.canaryRuns,
-	}
-}
-
 // provisionMetrics registers the collectors with this configuration's registry.
 func provisionMetrics(ctx caddy.Context) (*metrics, error) {
 	registry := ctx.GetMetricsRegistry()
-	for _, c := range collectors.all() {
+	for _, c := range collectors.all {
 		err := registry.Register(c)
 		if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
 			return nil, err

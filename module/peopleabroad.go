@@ -1,6 +1,7 @@
 package minimize
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -110,7 +111,7 @@ func (p *peopleAbroad) count(d departure) {
 	p.turn()
 	sketch := p.people[d.country]
 	if sketch == nil {
-		sketch = hyperloglog.New()
+		sketch = hyperloglog.NewNoSparse() // the sparse form has 25 bits of each
 		p.people[d.country] = sketch
 	}
 	salted := xxhash.NewWithSeed(p.salt)
@@ -149,7 +150,7 @@ func (p *peopleAbroad) load(ctx context.Context) error {
 	if read || storage == nil {
 		return nil
 	}
-	data, err := storage.Load(ctx, p.key)
+	data, err := loadPeople(ctx, storage, p.key)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -167,6 +168,17 @@ func (p *peopleAbroad) load(ctx context.Context) error {
 	}
 	p.waiting = nil
 	return nil
+}
+
+// maxStored is more than a sketch of 16 KiB, in base64, for every country.
+const maxStored = 8 << 20
+
+// loadPeople reads no more than can be a count. What is longer is broken, as an empty file is.
+func loadPeople(ctx context.Context, storage certmagic.Storage, key string) ([]byte, error) {
+	if info, err := storage.Stat(ctx, key); err != nil || info.Size > maxStored {
+		return nil, err
+	}
+	return storage.Load(ctx, key)
 }
 
 func (p *peopleAbroad) save(ctx context.Context) error {
@@ -209,6 +221,9 @@ func (p *peopleAbroad) encode() ([]byte, error) {
 	return json.Marshal(stored)
 }
 
+// sketchHead is how many bytes say of what form and precision a sketch is.
+const sketchHead = 8
+
 func (p *peopleAbroad) decode(data []byte) error {
 	var stored storedPeople
 	if err := json.Unmarshal(data, &stored); err != nil {
@@ -216,10 +231,18 @@ func (p *peopleAbroad) decode(data []byte) error {
 	}
 	people := map[string]*hyperloglog.Sketch{}
 	for country, data := range stored.People {
-		people[country] = new(hyperloglog.Sketch)
-		if err := people[country].UnmarshalBinary(data); err != nil {
+		sketch := hyperloglog.NewNoSparse()
+		empty, err := sketch.MarshalBinary()
+		if err != nil {
 			return err
 		}
+		if len(data) != len(empty) || !bytes.HasPrefix(data, empty[:sketchHead]) {
+			return errors.New("a sketch is none that is made here")
+		}
+		if err := sketch.UnmarshalBinary(data); err != nil {
+			return err
+		}
+		people[country] = sketch
 	}
 	p.year, p.salt, p.people = stored.Year, stored.Salt, people
 	return nil

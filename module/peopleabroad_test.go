@@ -1,7 +1,9 @@
 package minimize
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/axiomhq/hyperloglog"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
@@ -265,6 +268,15 @@ func (f *flaky) Load(ctx context.Context, key string) ([]byte, error) {
 	return f.Storage.Load(ctx, key)
 }
 
+func (f *flaky) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.away {
+		return certmagic.KeyInfo{}, errors.New("the storage is away")
+	}
+	return f.Storage.Stat(ctx, key)
+}
+
 func newPeopleAbroad(s certmagic.Storage, now *time.Time) *peopleAbroad {
 	return &peopleAbroad{key: "people", logger: zap.NewNop(), storage: s, now: func() time.Time { return *now }}
 }
@@ -345,6 +357,54 @@ func TestPeopleAbroadLines(t *testing.T) {
 	p.keep()
 	data, err := s.Load(t.Context(), "people")
 	if err != nil || strings.Contains(string(data), "customer") || len(data) > 64<<10 {
+		t.Errorf("stored %d bytes, %v", len(data), err)
+	}
+}
+
+// FuzzStoredPeople: whatever stands in the file, it is a count or it is broken.
+func FuzzStoredPeople(f *testing.F) {
+	now := time.Now()
+	p := newPeopleAbroad(nil, &now)
+	p.turn()
+	p.count(departure{"US", 1})
+	stored, err := p.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	sparse, err := hyperloglog.New().MarshalBinary()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(stored)
+	f.Add([]byte(`{"year":2026,"people":{"US":null}}`))
+	f.Add([]byte(`{"year":2026,"people":{"US":"` + base64.StdEncoding.EncodeToString(sparse) + `"}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p := newPeopleAbroad(nil, &now)
+		if err := p.decode(data); err != nil && p.people != nil {
+			t.Error("a broken count is taken")
+		}
+		p.turn()
+		p.count(departure{"US", 2})
+		if estimate(p, "US") == 0 {
+			t.Error("nobody counts")
+		}
+		if _, err := p.encode(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHugeStoredPeople: a file that cannot be a count is not read.
+func TestHugeStoredPeople(t *testing.T) {
+	now, s := time.Now(), &certmagic.FileStorage{Path: t.TempDir()}
+	if err := s.Store(t.Context(), "people", bytes.Repeat([]byte(" "), maxStored+1)); err != nil {
+		t.Fatal(err)
+	}
+	p := newPeopleAbroad(s, &now)
+	p.keep()
+	p.add("US", hashed("a"))
+	p.keep()
+	if data, err := s.Load(t.Context(), "people"); err != nil || len(data) > 64<<10 || estimate(p, "US") != 1 {
 		t.Errorf("stored %d bytes, %v", len(data), err)
 	}
 }

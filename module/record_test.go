@@ -25,7 +25,7 @@ import (
 // TestMetricNames: they are as Prometheus's own linter wants them, and the README has them all.
 func TestMetricNames(t *testing.T) {
 	registry, m := prometheus.NewPedanticRegistry(), newMetrics()
-	for _, c := range m.all() {
+	for _, c := range m.all {
 		registry.MustRegister(c)
 	}
 	m.rulesInfo.WithLabelValues("documents", "hash")
@@ -37,8 +37,8 @@ func TestMetricNames(t *testing.T) {
 		vec.WithLabelValues(slices.Repeat([]string{"x"}, labels)...) // without a series there is nothing to lint
 	}
 	families, err := registry.Gather()
-	if err != nil || len(families) != len(m.all())-3 { // no app runs, so that there is nothing to show of its store, of people abroad and of its canary
-		t.Fatalf("%d of %d metrics have a series, error %v", len(families), len(m.all()), err)
+	if err != nil || len(families) != len(m.all)-3 { // no app runs, so that there is nothing to show of its store, of people abroad and of its canary
+		t.Fatalf("%d of %d metrics have a series, error %v", len(families), len(m.all), err)
 	}
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	if err != nil {

@@ -166,7 +166,7 @@ func TestCandidateRulesInReportMode(t *testing.T) {
 func counter(t *testing.T, name string, values ...string) float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	for _, c := range collectors.all() {
+	for _, c := range collectors.all {
 		registry.MustRegister(c)
 	}
 	families, err := registry.Gather()

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/caddy-minimize/minimize/test/missing"
 )
 
 // pocketBase is an API server that nobody here wrote, with an empty database of its own.
@@ -56,7 +58,7 @@ func pocketBaseBinary(t *testing.T) string {
 			return binary
 		}
 	}
-	t.Skip("PocketBase is missing: test/run installs it, or MINIMIZE_POCKETBASE names its binary")
+	missing.Tool(t, "PocketBase is missing: test/run installs it, or MINIMIZE_POCKETBASE names its binary")
 	return ""
 }
 

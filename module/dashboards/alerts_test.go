@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/caddy-minimize/minimize/test/missing"
 )
 
 type rule struct {
@@ -83,6 +85,6 @@ func promtool(t *testing.T) string {
 			return tool
 		}
 	}
-	t.Skip("promtool is missing: test/run fetches it with Debian's package prometheus")
+	missing.Tool(t, "promtool is missing: test/run fetches it with Debian's package prometheus")
 	return ""
 }

@@ -72,9 +72,10 @@ var overview = row{"Overview", []spec{
 		description: "Data subjects whose data left its home since 1 January: at most so many, since one who was counted for two countries or by two gateways counts twice.",
 		queries:     []query{{`sum(caddy_minimize_people_abroad{instance=~"$instance"})`, ""}},
 	}, {
-		kind: "stat", title: "Audit entries lost", width: 4, steps: []step{green, red}, none: "no audit log",
-		description: "Audit entries that could not be written in this time.",
-		queries:     []query{{`sum(increase(caddy_minimize_audit_failures_total{instance=~"$instance"}[$__range]))`, ""}},
+		kind: "stat", title: "Audit entries lost", width: 4, steps: []step{green, red}, none: "no audit entries",
+		description: "Audit entries that could not be written in this time. Nothing, while there is no audit log.",
+		queries: []query{{`sum(increase(caddy_minimize_audit_failures_total{instance=~"$instance"}[$__range]))` +
+			` and sum(caddy_minimize_audit_entries_total{instance=~"$instance"} + caddy_minimize_audit_failures_total{instance=~"$instance"}) > 0`, ""}},
 	}, {
 		title: "Messages", width: 8, unit: "reqps", stacked: true,
 		description: "What became of messages: passed as they were, minimized, refused and so on.",
@@ -212,7 +213,7 @@ var health = row{"Health", []spec{
 		description: "Routes that enforce, with those to recipients apart, that only report, and that reach a backend without minimize.",
 		queries:     []query{{`sum by (state) (caddy_minimize_routes{instance=~"$instance"})`, "{{state}}"}},
 	}, {
-		title: "Canary runs", width: 6, unit: "cpm", none: "the canary did not run",
+		title: "Canary runs", width: 6, unit: "cpm",
 		description: "One run each minute and with each reload, by the worst that a route let through.",
 		queries:     []query{{`60 * sum by (result) (rate(caddy_minimize_canary_runs_total{instance=~"$instance"}[$__rate_interval]))`, "{{result}}"}},
 	}, {
@@ -253,7 +254,7 @@ var health = row{"Health", []spec{
 		description: "Bodies that are being judged.",
 		queries:     []query{{`sum(caddy_minimize_streams{instance=~"$instance"})`, "bodies"}},
 	}, {
-		title: "Audit log", width: 12, unit: "cps", none: "no audit log",
+		title: "Audit log", width: 12, unit: "cps",
 		description: "Entries that were written, and those that could not be.",
 		queries: []query{
 			{`sum(rate(caddy_minimize_audit_entries_total{instance=~"$instance"}[$__rate_interval]))`, "written"},

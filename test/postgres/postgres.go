@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/caddy-minimize/minimize/test/missing"
 )
 
 // Cluster is a server of its own, with its own data, on a port of 127.0.0.1.
@@ -37,7 +39,7 @@ func Start(t testing.TB) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, bin: binaries()}
 	if c.bin == "" {
-		t.Skip("PostgreSQL is not installed: this test needs initdb and postgres (apt-get install postgresql)")
+		missing.Tool(t, "PostgreSQL is not installed: this test needs initdb and postgres (apt-get install postgresql)")
 	}
 	// Not t.TempDir: only who runs the test may read its parents, and the path may be too long for a socket.
 	var err error
@@ -127,7 +129,7 @@ func (c *Cluster) own() {
 	}
 	account, err := user.Lookup("postgres")
 	if err != nil {
-		c.t.Skip("there is no account postgres, and PostgreSQL does not run as root: run this test as somebody else")
+		missing.Tool(c.t, "there is no account postgres, and PostgreSQL does not run as root: run this test as somebody else")
 	}
 	uid, _ := strconv.Atoi(account.Uid)
 	gid, _ := strconv.Atoi(account.Gid)
