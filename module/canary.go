@@ -49,11 +49,7 @@ func newCanary(a *App) *canary {
 		if u.handler == nil || u.report {
 			continue
 		}
-		title := a.titles[u.handler]
-		if title == "" {
-			title = "a route inside of another handler" // that coverage cannot look into
-		}
-		c.routes = append(c.routes, &canaryRoute{title: title, handler: u.handler})
+		c.routes = append(c.routes, &canaryRoute{title: a.titles[u.handler], handler: u.handler})
 	}
 	return c
 }

@@ -178,7 +178,17 @@ func (h *Console) visit(r *http.Request) *visit {
 	who := h.caller.identify(r)
 	is := h.caller.resolve(who)
 	i := slices.IndexFunc(is.Roles, func(role string) bool { return slices.Contains(h.Roles, role) })
-	if who.err != nil || is.ID == "" || i < 0 {
+	why := ""
+	switch {
+	case who.err != nil:
+		why = "its token does not count"
+	case is.ID == "":
+		why = "nobody says who it is"
+	case i < 0:
+		why = "its role is none of them"
+	}
+	if why != "" {
+		h.logger.Warn("somebody was not let into the console", zap.String("why", why), zap.Error(who.err))
 		return nil
 	}
 	searches := slices.ContainsFunc(is.Roles, func(role string) bool { return slices.Contains(h.People, role) })
