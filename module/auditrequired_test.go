@@ -184,31 +184,33 @@ func TestAuditRequiredAborts(t *testing.T) {
 func TestAuditRequiredAbortsRequests(t *testing.T) {
 	for _, site := range []string{strings.Replace(search, "inbound", "inbound\nhold 4KiB", 1), strings.Replace(toAds, "}", "hold 4KiB\n}", 1)} {
 		for _, more := range []int{0, 1, 4096, 5000} {
-			d, r, g := newDisk(t), newRecorder(t), prepare(t)
-			if strings.HasPrefix(site, "minimize_egress") {
-				g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract, noCards))
-			} else {
-				g.write("rules/shop.yaml", strings.Replace(collecting, "%s", "", 1))
-			}
-			if err := g.load(r.addr, onDisk+"}", site); err != nil {
-				t.Fatal(err)
-			}
-			read, write := io.Pipe()
-			go func() {
-				io.WriteString(write, `{"state":[`+strings.Repeat(`"paid",`, 20_000))
-				eventually(t, func() bool { return len(r.all()) > 0 && strings.Contains(d.text(), `"outcome":"begun"`) })
-				d.fill(0)
-				io.WriteString(write, strings.Repeat(" ", more)+`"paid"]}`)
-				write.Close()
-			}()
-			a := g.stream("POST", "/api/orders", read, jsonType)
-			a.refused(t, 503, "unavailable")
-			r.mu.Lock()
-			whole := len(r.requests)
-			r.mu.Unlock()
-			if sent := r.all(); whole > 0 || strings.HasSuffix(sent, "0\r\n\r\n") || strings.Contains(sent, "]}") {
-				t.Errorf("%s: the request was sent whole", site)
-			}
+			t.Run("", func(t *testing.T) {
+				d, r, g := newDisk(t), newRecorder(t), prepare(t)
+				if strings.HasPrefix(site, "minimize_egress") {
+					g.write("rules/shop.yaml", partnerRules("http://"+r.addr, inContract, noCards))
+				} else {
+					g.write("rules/shop.yaml", strings.Replace(collecting, "%s", "", 1))
+				}
+				if err := g.load(r.addr, onDisk+"}", site); err != nil {
+					t.Fatal(err)
+				}
+				read, write := io.Pipe()
+				go func() {
+					io.WriteString(write, `{"state":[`+strings.Repeat(`"paid",`, 20_000))
+					eventually(t, func() bool { return len(r.all()) > 0 && strings.Contains(d.text(), `"outcome":"begun"`) })
+					d.fill(0)
+					io.WriteString(write, strings.Repeat(" ", more)+`"paid"]}`)
+					write.Close()
+				}()
+				a := g.stream("POST", "/api/orders", read, jsonType)
+				a.refused(t, 503, "unavailable")
+				r.mu.Lock()
+				whole := len(r.requests)
+				r.mu.Unlock()
+				if sent := r.all(); whole > 0 || strings.HasSuffix(sent, "0\r\n\r\n") || strings.Contains(sent, "]}") {
+					t.Errorf("%s: the request was sent whole", site)
+				}
+			})
 		}
 	}
 }

@@ -84,8 +84,13 @@ type builder struct {
 
 // next is what was told of the next place, nil if nothing was.
 func (b *builder) next() *Value {
+	defer func() { b.spots = b.spots[1:] }()
+	return b.coming()
+}
+
+// coming is the same of the place that comes: two members of one name stand at one.
+func (b *builder) coming() *Value {
 	s := b.spots[0]
-	b.spots = b.spots[1:]
 	i := slices.IndexFunc(b.told[s.at], func(v *Value) bool { return v.Start == s.start || v.End == 0 })
 	if i < 0 {
 		return nil
@@ -100,8 +105,8 @@ func (b *builder) left(n *tree) *tree {
 	out := &tree{kind: n.kind}
 	for i, member := range n.members {
 		name := n.names[i]
-		if told := b.told[b.spots[0].at]; len(told) > 0 {
-			name = renamed(told[0], name)
+		if told := b.coming(); told != nil {
+			name = renamed(told, name)
 		}
 		if l := b.left(member); l != nil {
 			out.names, out.members = append(out.names, name), append(out.members, l)
