@@ -160,16 +160,9 @@ func (s *headerSieve) pass(name, value string, depth depth) (string, bool) {
 		action = rules.Strip
 	}
 	for _, c := range s.seen {
-		addReport(s.report, &rules.Report{Counts: countOf(c, action)})
+		s.report.Add(c, action)
 	}
 	return kept, stays
-}
-
-// countOf is one value.
-func countOf(c rules.CategoryID, a rules.Action) [][rules.ActionCount]uint32 {
-	counts := make([][rules.ActionCount]uint32, c+1)
-	counts[c][a] = 1
-	return counts
 }
 
 // judge returns a header value that may leave, or false.

@@ -10,6 +10,14 @@ type Report struct {
 	Written int64                 // bytes out
 }
 
+// Add counts one value.
+func (r *Report) Add(c CategoryID, a Action) {
+	for len(r.Counts) <= int(c) {
+		r.Counts = append(r.Counts, [ActionCount]uint32{})
+	}
+	r.Counts[c][a]++
+}
+
 // Refusal is why a message is not sent. It names rules, categories and declared selectors, never text of a body.
 type Refusal struct {
 	Reason     Reason

@@ -259,8 +259,5 @@ func (w *JSON) tally(record int32, c rules.CategoryID, a rules.Action) {
 	if c != 0 && w.tellOf != nil && a < rules.Blank && w.scope.Rules().Categories()[c].Grade > rules.General {
 		w.records[record].shows = true
 	}
-	for len(w.report.Counts) <= int(c) {
-		w.report.Counts = append(w.report.Counts, [rules.ActionCount]uint32{})
-	}
-	w.report.Counts[c][a]++
+	w.report.Add(c, a)
 }
