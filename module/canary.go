@@ -93,7 +93,7 @@ func (c *canary) run(ctx context.Context) {
 	}
 	for _, r := range c.routes {
 		result, ok := r.run(ctx, operations)
-		if !ok || ctx.Err() != nil {
+		if !ok {
 			return // the next run is due
 		}
 		worst = max(worst, result)
@@ -109,13 +109,14 @@ func (c *canary) run(ctx context.Context) {
 	c.app.metrics.canaryRuns.WithLabelValues(canaryResults[worst]).Inc()
 }
 
-// run asks a route for the root and for some of its operations, and returns what came of it; not ok: the rules changed meanwhile.
+// run asks a route for the root and for some of its operations, and returns what came of it; not ok: the rules changed
+// meanwhile, or the context ended.
 func (r *canaryRoute) run(ctx context.Context, operations int) (result int, ok bool) {
 	set := r.handler.app.rules(r.handler.route)
 	for _, o := range r.operations(set.enforced, operations) {
 		q := newCanaryQuestion(r.handler, set.enforced, o, r.turn)
 		leaks, err := q.ask(ctx)
-		if r.handler.app.rules(r.handler.route) != set {
+		if ctx.Err() != nil || r.handler.app.rules(r.handler.route) != set {
 			return result, false
 		}
 		for _, p := range leaks {
@@ -123,7 +124,7 @@ func (r *canaryRoute) run(ctx context.Context, operations int) (result int, ok b
 				zap.String("operation", o.String()), zap.String("category", string(p.category.Name)), zap.String("selector", p.selector))
 			result = canaryFailed
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			r.handler.app.logger.Error("the canary got no answer: nobody knows whether the route is protected", zap.String("route", r.title),
 				zap.String("operation", o.String()), zap.Error(err))
 			result = max(result, canaryError)

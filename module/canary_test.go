@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -232,6 +234,32 @@ func TestCanaryWithoutAnswer(t *testing.T) {
 		if c.run(t.Context()); !maps.Equal(*c.shown.Load(), test.want) {
 			t.Errorf("answers: %v, it shows %v, want %v", test.answers, *c.shown.Load(), test.want)
 		}
+	}
+}
+
+// TestCanaryEnds: a canary that is told to end does not leave its handler at work behind: the app gives back what it uses.
+func TestCanaryEnds(t *testing.T) {
+	asked, answer, ended := make(chan bool, 100), make(chan bool), make(chan bool)
+	newRewriter = func(j *rules.Judge, limits body.Limits, sink body.Sink) *body.JSON {
+		asked <- true
+		<-answer
+		return body.NewJSON(j, limits, sink)
+	}
+	t.Cleanup(func() { newRewriter = body.NewJSON })
+	ctx, cancel := context.WithCancel(t.Context())
+	r := alone(t, shopRules)
+	go func() { r.run(ctx, 1); close(ended) }()
+	<-asked
+	cancel()
+	select {
+	case <-ended:
+		t.Error("it ended while its handler was at work")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(answer)
+	<-ended
+	if n := len(asked); n > 0 {
+		t.Errorf("%d more were asked", n)
 	}
 }
 

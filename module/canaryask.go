@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -149,17 +150,20 @@ func (q *canaryQuestion) ask(ctx context.Context) (leaks []*canaryValue, err err
 		if answer != nil {
 			leaks = append(leaks, q.leaks(&d, answer)...)
 		}
-		if err != nil || len(leaks) > 0 {
+		if err = cmp.Or(err, ctx.Err()); err != nil || len(leaks) > 0 {
 			return leaks, err
 		}
 	}
 	return nil, nil
 }
 
-// answer has the handler judge a document, and waits for it so long.
+// answer has the handler judge a document, and waits for it so long; also where the context ends, since an app that stops
+// gives back what its handlers use.
 func (q *canaryQuestion) answer(ctx context.Context, d *canaryDocument) (*canaryAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, canaryPatience)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	patience := time.NewTimer(canaryPatience)
+	defer patience.Stop()
 	type result struct {
 		answer *canaryAnswer
 		err    error
@@ -176,7 +180,7 @@ func (q *canaryQuestion) answer(ctx context.Context, d *canaryDocument) (*canary
 			r.err = fmt.Errorf("the handler answered with the status %d", r.answer.status)
 		}
 		return r.answer, r.err
-	case <-ctx.Done():
+	case <-patience.C:
 		return nil, errors.New("the handler did not answer in time")
 	}
 }
