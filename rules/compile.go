@@ -302,7 +302,7 @@ func (r *Ruleset) Scope(method, path string) *Scope {
 	if s != nil {
 		return s
 	}
-	made, _ := r.newScope(key) // a scope that cannot be built discloses nothing
+	made, _ := r.newScope(key) // by a scope that cannot be built everything is refused
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s = r.scopes[string(key)]; s == nil {

@@ -92,7 +92,7 @@ var foldedBase = sync.OnceValue(func() map[string]string {
 	return folded
 })
 
-// newScope compiles the documents that hold. On error it returns a scope that discloses nothing.
+// newScope compiles the documents that hold. On error it returns a scope by which everything is refused.
 func (r *Ruleset) newScope(hold rows) (*Scope, error) {
 	s := &Scope{rules: r, vocabulary: r.vocabularyOf(hold)}
 	s.kinds = make([]CategoryID, len(detect.Detectors))

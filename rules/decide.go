@@ -86,7 +86,10 @@ const (
 // counts. So the order of rules never matters.
 func (k *kind) decide(id CategoryID, f Facts) Decision {
 	info := &k.rules.categories[id]
-	if id == 0 {
+	switch {
+	case k.broken:
+		return Decision{Action: Block, Reason: Unavailable, paint: k.paint(nil, info)}
+	case id == 0:
 		return Decision{Action: k.undeclared, Reason: undeclaredReason(k.undeclared), paint: k.paint(nil, info)}
 	}
 	d := Decision{Action: Keep, paint: k.paint(nil, info)}

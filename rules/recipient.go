@@ -155,8 +155,6 @@ func (k *kind) confine(d Decision, info *CategoryInfo, f Facts) Decision {
 
 func (k *kind) confined(info *CategoryInfo, f Facts) Reason {
 	switch {
-	case k.broken:
-		return Unavailable
 	case k.abroad && k.readsOwn(f) != yes:
 		return Country
 	case k.party == nil || k.party.refusal != Permitted:

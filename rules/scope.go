@@ -21,7 +21,7 @@ type Scope struct {
 	detectors  detect.Set
 	kinds      []CategoryID // by detect.Kind
 	undeclared bool
-	broken     bool      // its selectors could not be compiled: nothing is disclosed
+	broken     bool      // its selectors could not be compiled: everything is refused
 	Cache      sync.Pool // for a body rewriter's memory of this scope's names
 }
 
