@@ -36,7 +36,6 @@ func compile(base *Document, docs []*Document, o Options) (*Ruleset, error) {
 			ids:       map[Category]CategoryID{},
 			roles:     map[string]bool{},
 			purposes:  map[string]bool{},
-			register:  map[string]*Recipient{},
 			zones:     map[string][]string{},
 			lifting:   map[string]bool{},
 			keys:      o.Keys,
@@ -161,6 +160,7 @@ func (c *compiler) compileNames() {
 			c.purposes[w.Name] = true
 		}
 	}
+	c.register = registerOf(c.documents)
 	for _, d := range c.documents {
 		for i := range d.Recipients {
 			r := &d.Recipients[i]
@@ -168,14 +168,12 @@ func (c *compiler) compileNames() {
 			if c.roles[r.Name] {
 				c.errorf(r.Pos, "%s is a role and a recipient: in `to` nobody could tell which", r.Name)
 			}
-			if first, ok := c.register[r.Name]; ok && r.Kind != "" {
-				c.errorf(r.Pos, "recipient %s is registered at %s already", r.Name, first.Pos)
-			} else if r.Kind != "" {
-				c.register[r.Name] = r
+			if entry := c.register[r.Name]; r.Kind != "" && entry.Pos != r.Pos {
+				c.errorf(r.Pos, "recipient %s is registered at %s already", r.Name, entry.Pos)
 			}
 		}
 	}
-	c.reachRecipients()
+	c.checkReached()
 	for _, d := range c.documents {
 		for i := range d.Recipients {
 			c.checkPurposes(d.Recipients[i].Purposes)
@@ -190,34 +188,20 @@ func (c *compiler) compileNames() {
 	}
 }
 
-// reachRecipients takes over what a deployment says of the recipients of a document that is not its own, such as a pack: where
-// they are reached, by which credentials, and since when they are suspended.
-func (c *compiler) reachRecipients() {
+// checkReached finds what a document says without effect of the recipients of another.
+func (c *compiler) checkReached() {
 	said := map[string]Pos{}
 	for _, d := range c.documents {
 		for _, r := range d.Recipients {
-			entry, first := c.register[r.Name], said[r.Name]
-			switch {
+			switch first := said[r.Name]; {
 			case r.Kind != "":
-				continue
-			case entry == nil:
+			case c.register[r.Name] == nil:
 				c.errorf(r.Pos, "recipient %s is registered nowhere: it needs a `kind`", r.Name)
-				continue
 			case first.Line > 0:
 				c.errorf(r.Pos, "how recipient %s is reached stands at %s already", r.Name, first)
-				continue
+			default:
+				said[r.Name] = r.Pos
 			}
-			own := *entry
-			if r.Hosts != nil {
-				own.Hosts = r.Hosts
-			}
-			if r.Credentials != nil {
-				own.Credentials = r.Credentials
-			}
-			if own.Suspended.IsZero() || !r.Suspended.IsZero() && r.Suspended.Before(own.Suspended) {
-				own.Suspended = r.Suspended
-			}
-			c.register[r.Name], said[r.Name] = &own, r.Pos
 		}
 	}
 }

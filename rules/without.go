@@ -2,7 +2,6 @@ package rules
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -49,15 +48,15 @@ func (r *Ruleset) Without(e Entry) *Ruleset {
 	at := e.Pos
 	less := *r
 	less.caches, less.documents = newCaches(), nil
-	less.register, less.allow, less.limit = maps.Clone(r.register), slices.Clone(r.allow), slices.Clone(r.limit)
-	maps.DeleteFunc(less.register, func(_ string, entry *Recipient) bool { return entry.Pos == at })
-	less.allow = slices.DeleteFunc(less.allow, func(c *compiledRule) bool { return c.Pos == at })
-	less.limit = slices.DeleteFunc(less.limit, func(c *compiledRule) bool { return c.Pos == at })
+	less.allow = slices.DeleteFunc(slices.Clone(r.allow), func(c *compiledRule) bool { return c.Pos == at })
+	less.limit = slices.DeleteFunc(slices.Clone(r.limit), func(c *compiledRule) bool { return c.Pos == at })
 	for _, d := range r.documents {
 		own := *d
 		own.Fields = slices.DeleteFunc(slices.Clone(d.Fields), func(f Field) bool { return f.Pos == at })
 		own.Records = slices.DeleteFunc(slices.Clone(d.Records), func(rec Record) bool { return rec.Pos == at })
+		own.Recipients = slices.DeleteFunc(slices.Clone(d.Recipients), func(entry Recipient) bool { return entry.Pos == at })
 		less.documents = append(less.documents, &own)
 	}
+	less.register = registerOf(less.documents)
 	return &less
 }

@@ -17,11 +17,18 @@ limit: [{id: less, to: one, mask: contact.phone}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := Compile([]*Document{d}, Options{})
+	over, err := Parse("b.yaml", []byte("minimize: 1\nrecipients: {one: {suspended: 2026-12-01, hosts: [\"https://one.example\"]}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := Compile([]*Document{d, over}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	says := func(r *Ruleset) [3]string {
+		if entry := r.Recipient("one"); entry != nil && entry.Suspended.IsZero() {
+			return [3]string{"not suspended"}
+		}
 		now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 		j := r.Scope("POST", "/").Judge(&Disclosure{Position: Egress, Recipient: "one", Purpose: "p", Time: now})
 		table := j.Table(j.MessageFacts())
@@ -36,12 +43,16 @@ limit: [{id: less, to: one, mask: contact.phone}]
 		"rule": {"known", "block", "block"}, "limit": {"known", "keep", "keep"},
 	}
 	entries := whole.Entries()
-	if len(entries) != len(want) {
+	if len(entries) != len(want)+1 {
 		t.Errorf("%d entries: %v", len(entries), entries)
 	}
 	for _, e := range entries {
-		if got := says(whole.Without(e)); got != want[e.Kind] {
-			t.Errorf("without %s %s: %v, want %v", e.Kind, e.Name, got, want[e.Kind])
+		want := want[e.Kind]
+		if e.Pos.File == "b.yaml" {
+			want = [3]string{"not suspended"}
+		}
+		if got := says(whole.Without(e)); got != want {
+			t.Errorf("without %s %s of %s: %v, want %v", e.Kind, e.Name, e.Pos.File, got, want)
 		}
 	}
 	if got := says(whole); got != [3]string{"known", "keep", "mask"} {
