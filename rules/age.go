@@ -74,20 +74,25 @@ func creation(text string) time.Time {
 	return date(text)
 }
 
-// expired answers whether a record that was created on a day is past its time. Its last day is a whole one.
+// expired answers whether a record that was created on a day is past its time. Its last day is a whole one; a period of
+// months or years ends with the last month where that has no such day (Regulation (EEC, Euratom) 1182/71, article 3(2)(c)).
 func expired(created time.Time, retain string, now time.Time) answer {
 	n, err := strconv.Atoi(strings.TrimRight(retain, "ymd"))
 	if err != nil || created.IsZero() {
 		return unknown
 	}
-	years, months, days := 0, 0, 1
+	years, months, days := 0, 0, 0
 	switch retain[len(retain)-1] {
 	case 'y':
 		years = n
 	case 'm':
 		months = n
 	default:
-		days += n
+		days = n
 	}
-	return answerOf(!now.Before(created.AddDate(years, months, days)))
+	last := created.AddDate(years, months, 0)
+	if last.Day() != created.Day() {
+		last = last.AddDate(0, 0, -last.Day())
+	}
+	return answerOf(!now.Before(last.AddDate(0, 0, days+1)))
 }

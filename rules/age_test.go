@@ -113,6 +113,20 @@ allow:
 	}
 }
 
+// TestRetainEnds: a month that has no such day ends the period with its last one, in every month and in leap years.
+func TestRetainEnds(t *testing.T) {
+	for _, c := range []struct{ created, retain, last string }{
+		{"2026-08-31", "6m", "2027-02-28"}, {"2027-08-31", "6m", "2028-02-29"}, {"2026-01-31", "1m", "2026-02-28"}, {"2026-03-31", "1m", "2026-04-30"},
+		{"2024-02-29", "1y", "2025-02-28"}, {"2024-02-29", "4y", "2028-02-29"}, {"2026-08-30", "1m", "2026-09-30"}, {"2026-12-31", "2m", "2027-02-28"},
+		{"2026-08-31", "30d", "2026-09-30"}, {"2026-08-15", "6m", "2027-02-15"},
+	} {
+		last := date(c.last)
+		if in, out := expired(date(c.created), c.retain, last.Add(24*time.Hour-1)), expired(date(c.created), c.retain, last.AddDate(0, 0, 1)); in != no || out != yes {
+			t.Errorf("%s of %s: past its time on the last day %v, on the day after %v", c.retain, c.created, in, out)
+		}
+	}
+}
+
 // TestOver: the first data subjects of a day are seen, from the next one on the limit holds; who cannot be counted is one more.
 func TestOver(t *testing.T) {
 	r := mustCompile(t, `roles: [a]
