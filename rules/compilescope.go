@@ -167,8 +167,8 @@ func (b *scopeBuilder) addRecord(r *Record) {
 	row := len(b.records) - 1
 	spot := b.builder.spot(r.At)
 	spot.Record, spot.record = row+1, r.At
-	for i, pointer := range []Selector{slotSubject: r.Subject, slotCountry: r.Country, slotBorn: r.Born, slotCreated: r.Created} {
-		if pointer != nil {
+	for i, pointers := range [][]Selector{slotSubject: r.Subject, slotCountry: r.Country, slotBorn: r.Born, slotCreated: r.Created} {
+		for _, pointer := range pointers {
 			b.addFact(r, pointer, Slot{row, i})
 		}
 	}
@@ -182,7 +182,9 @@ func (b *scopeBuilder) addFact(r *Record, pointer Selector, slot Slot) {
 	spot.Facts = append(spot.Facts, slot)
 	for n := 1; n < len(pointer); n++ {
 		way := b.builder.spot(slices.Concat(r.At, pointer[:n]))
-		way.Paths = append(way.Paths, slot)
+		if !slices.Contains(way.Paths, slot) { // two pointers may go the same way for a part
+			way.Paths = append(way.Paths, slot)
+		}
 	}
 }
 
