@@ -167,14 +167,26 @@ func (b *scopeBuilder) addRecord(r *Record) {
 	row := len(b.records) - 1
 	spot := b.builder.spot(r.At)
 	spot.Record, spot.record = row+1, r.At
-	for i, pointer := range []Selector{slotSubject: r.Subject, slotCountry: r.Country, slotBorn: r.Born, slotCreated: r.Created} {
-		if pointer != nil {
-			b.addFact(r, pointer, Slot{row, i})
+	further := 0
+	for i, pointers := range r.pointers() {
+		for n, pointer := range pointers {
+			slot := Slot{row, i}
+			if n > 0 {
+				slot.Index = slotFields + len(b.rules.fields) + further
+				further++
+			}
+			b.addFact(r, pointer, slot)
 		}
 	}
+	b.further = max(b.further, further)
 	for i, field := range b.rules.fields {
 		b.addFact(r, field, Slot{row, slotFields + i})
 	}
+}
+
+// pointers are a record's, by slot.
+func (r *Record) pointers() [slotFields][]Selector {
+	return [slotFields][]Selector{slotSubject: r.Subject, slotCountry: r.Country, slotBorn: r.Born, slotCreated: r.Created}
 }
 
 func (b *scopeBuilder) addFact(r *Record, pointer Selector, slot Slot) {

@@ -67,10 +67,10 @@ type CategoryRule struct {
 type Record struct {
 	Pos     Pos
 	At      Selector
-	Subject Selector // from the record on, without wildcards, like the other pointers; nil: somebody unknown
-	Country Selector
-	Born    Selector
-	Created Selector
+	Subject []Selector // from the record on, without wildcards, like the other pointers; nil: somebody unknown
+	Country []Selector // of several pointers the first that finds something
+	Born    []Selector
+	Created []Selector
 	Minor   bool
 	Retain  string // "3y", "6m", "90d"; "" for ever
 }

@@ -400,7 +400,7 @@ func (rec *modelRecord) facts(j *Judge) Facts {
 
 func compileModel(t *testing.T, doc *Document) *Ruleset {
 	t.Helper()
-	id, born := Selector{{Name: "id"}}, Selector{{Name: "born"}}
+	id, born := []Selector{{{Name: "id"}}}, []Selector{{{Name: "born"}}}
 	doc.Records = []Record{{At: Selector{{Name: "r"}}, Subject: id, Born: born}, {At: Selector{{Name: "m"}}, Subject: id, Minor: true}, {At: Selector{{Name: "n"}}}}
 	r, err := compile(modelBase(), []*Document{doc}, Options{})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -68,7 +69,7 @@ func (p *parser) document(n *yaml.Node, d *Document) {
 func (p *parser) data(d *Document) keys {
 	return keys{
 		"operations": list(p, &d.Operations, p.operation),
-		"records":    sequence(p, &d.Records, p.record),
+		"records":    p.records(&d.Records),
 		"fields":     sequence(p, &d.Fields, p.field),
 		"values":     p.values(&d.Values),
 		"undeclared": set(&d.Undeclared, p.undeclared),
@@ -122,22 +123,35 @@ func (p *parser) blank(n *yaml.Node) string {
 	return p.oneOf(n, "what blank leaves of a text", "uuid")
 }
 
-// record reads an entry of `records`.
-func (p *parser) record(n *yaml.Node) Record {
+// records reads `records`, an entry of which may stand for several places.
+func (p *parser) records(dst *[]Record) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		var entries [][]Record
+		sequence(p, &entries, p.record)(n)
+		*dst = append(*dst, slices.Concat(entries...)...)
+	}
+}
+
+// record reads an entry of `records`: one record for each of its places.
+func (p *parser) record(n *yaml.Node) (places []Record) {
+	var at []Selector
 	r := Record{Pos: p.at(n)}
 	p.mapping(n, "a record", keys{
-		"at":      set(&r.At, p.place),
-		"subject": set(&r.Subject, p.pointer),
-		"country": set(&r.Country, p.pointer),
-		"born":    set(&r.Born, p.pointer),
-		"created": set(&r.Created, p.pointer),
+		"at":      list(p, &at, p.place),
+		"subject": list(p, &r.Subject, p.pointer),
+		"country": list(p, &r.Country, p.pointer),
+		"born":    list(p, &r.Born, p.pointer),
+		"created": list(p, &r.Created, p.pointer),
 		"minor":   set(&r.Minor, p.boolean),
 		"retain":  set(&r.Retain, p.retain),
 	}, "at")
 	if r.Retain != "" && r.Created == nil {
 		p.fail(n, "`retain` counts from `created`; say where the record holds that time")
 	}
-	return r
+	for _, r.At = range at {
+		places = append(places, r)
+	}
+	return places
 }
 
 // field reads an entry of `fields`.

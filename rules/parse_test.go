@@ -75,7 +75,7 @@ func TestParseDesign(t *testing.T) {
 		{"blank of a category", d.Categories[1].Blank, "uuid"},
 		{"text of a category", d.Categories[2].Text, true},
 		{"retain", d.Records[0].Retain, "3y"},
-		{"subject", d.Records[0].Subject.String(), "/buyer/id"},
+		{"subject", d.Records[0].Subject[0].String(), "/buyer/id"},
 		{"no subject", d.Records[1].Subject == nil, true},
 		{"minor", d.Records[2].Minor, true},
 		{"fields", len(d.Fields), 7},

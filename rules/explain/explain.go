@@ -147,9 +147,11 @@ func (t *teller) item(value *body.Value) *Item {
 	item := &Item{At: value.At, Action: value.Action.String()}
 	if r := value.Record; r != nil {
 		item.Record = &value.RecordAt
-		if r.Subject != nil {
-			item.Subject = value.RecordAt + r.Subject.String()
+		var places []string
+		for _, pointer := range r.Subject {
+			places = append(places, value.RecordAt+pointer.String())
 		}
+		item.Subject = strings.Join(places, ", ")
 	}
 	if t.values && !value.Dropped && !value.Pieces {
 		item.Before, item.After = json.RawMessage(value.Text), json.RawMessage(value.Left)
