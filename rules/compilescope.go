@@ -167,14 +167,26 @@ func (b *scopeBuilder) addRecord(r *Record) {
 	row := len(b.records) - 1
 	spot := b.builder.spot(r.At)
 	spot.Record, spot.record = row+1, r.At
-	for i, pointers := range [][]Selector{slotSubject: r.Subject, slotCountry: r.Country, slotBorn: r.Born, slotCreated: r.Created} {
-		for _, pointer := range pointers {
-			b.addFact(r, pointer, Slot{row, i})
+	further := 0
+	for i, pointers := range r.pointers() {
+		for n, pointer := range pointers {
+			slot := Slot{row, i}
+			if n > 0 {
+				slot.Index = slotFields + len(b.rules.fields) + further
+				further++
+			}
+			b.addFact(r, pointer, slot)
 		}
 	}
+	b.further = max(b.further, further)
 	for i, field := range b.rules.fields {
 		b.addFact(r, field, Slot{row, slotFields + i})
 	}
+}
+
+// pointers are a record's, by slot.
+func (r *Record) pointers() [slotFields][]Selector {
+	return [slotFields][]Selector{slotSubject: r.Subject, slotCountry: r.Country, slotBorn: r.Born, slotCreated: r.Created}
 }
 
 func (b *scopeBuilder) addFact(r *Record, pointer Selector, slot Slot) {
@@ -182,9 +194,7 @@ func (b *scopeBuilder) addFact(r *Record, pointer Selector, slot Slot) {
 	spot.Facts = append(spot.Facts, slot)
 	for n := 1; n < len(pointer); n++ {
 		way := b.builder.spot(slices.Concat(r.At, pointer[:n]))
-		if !slices.Contains(way.Paths, slot) { // two pointers may go the same way for a part
-			way.Paths = append(way.Paths, slot)
-		}
+		way.Paths = append(way.Paths, slot)
 	}
 }
 

@@ -68,7 +68,7 @@ type Record struct {
 	Pos     Pos
 	At      Selector
 	Subject []Selector // from the record on, without wildcards, like the other pointers; nil: somebody unknown
-	Country []Selector // of several pointers the one that finds something; where two do, nobody can tell which one counts
+	Country []Selector // of several pointers the first that finds something
 	Born    []Selector
 	Created []Selector
 	Minor   bool

@@ -205,6 +205,7 @@ func (p *Pending) Known() bool { return p.subject == subjectKnown }
 // whose the route says; that somebody has a case does not make another one's answer part of it.
 func (j *Judge) Begin(record int, values []Value) Pending {
 	row := j.scope.records[record]
+	j.settle(row, values)
 	if len(row.At) == 0 && values[slotSubject].State == Missing { // it is the message
 		about := j.subject
 		if row.Subject != nil {
@@ -248,6 +249,19 @@ func (j *Judge) Begin(record int, values []Value) Pending {
 		}
 	}
 	return p
+}
+
+// settle answers a question that has several pointers by the first of them that found something.
+func (j *Judge) settle(row *Record, values []Value) {
+	next := slotFields + len(j.scope.rules.fields)
+	for i, pointers := range row.pointers() {
+		for range max(len(pointers)-1, 0) {
+			if values[i].State == Missing {
+				values[i] = values[next]
+			}
+			next++
+		}
+	}
 }
 
 // Inside notes that a record stands in another one whose data subject should be known. Who says nothing of the inner one's

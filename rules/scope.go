@@ -18,6 +18,7 @@ type Scope struct {
 	rules      *Ruleset
 	places     *places
 	records    []*Record
+	further    int // slots for the second and further pointers of a record
 	detectors  detect.Set
 	kinds      []CategoryID // by detect.Kind
 	undeclared bool
@@ -74,7 +75,8 @@ type Slot struct {
 	Index  int // 0 <= Index < SlotCount
 }
 
-// The slots that every record has; those of the fields that `when` asks for follow.
+// The slots that every record has; those of the fields that `when` asks for follow, and then those of second and further
+// pointers.
 const (
 	slotSubject = iota
 	slotCountry
@@ -126,7 +128,7 @@ func (s *Scope) Spot(p Place) *Spot { return s.places.states[p].spot }
 func (s *Scope) StripsUndeclared() bool { return s.undeclared }
 
 // SlotCount is how many values a record gathers.
-func (s *Scope) SlotCount() int { return slotFields + len(s.rules.fields) }
+func (s *Scope) SlotCount() int { return slotFields + len(s.rules.fields) + s.further }
 
 // Rules is the rule set that the scope belongs to.
 func (s *Scope) Rules() *Ruleset { return s.rules }
