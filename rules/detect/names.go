@@ -29,8 +29,8 @@ func (n *Names) Add(joined string, id uint32) {
 func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
 // Find appends the ids of the declared names that stand in a name as a run of whole tokens: the longest first, then the
-// rightmost. What stands before a run is free (buyerPhone is a phone). What stands behind it may say that the name
-// speaks about the field and not of it (phoneModel, emailVerified).
+// rightmost. What stands before a run is free (buyerPhone is a phone, also where a buyer is declared). What stands behind it may
+// say that the name speaks about the field and not of it (phoneModel, emailVerified).
 func (n *Names) Find(dst []uint32, t Tokens) []uint32 {
 	base := len(dst)
 	found := n.matches(t)
@@ -52,9 +52,10 @@ type match struct {
 	declared   string
 	start, end int  // its tokens
 	about      bool // the name only says something about it
+	owner      bool // it only says whose the data is that the name goes on to name
 }
 
-// matches returns the declared names in a name, the longest first, then the rightmost.
+// matches returns the declared names in a name, the longest first, then the rightmost. Whose it is comes last.
 func (n *Names) matches(t Tokens) []match {
 	var found []match
 	joined := t.String()
@@ -67,13 +68,17 @@ func (n *Names) matches(t Tokens) []match {
 				break
 			}
 			if declared, ok := n.declared(joined[start:end], lengths); ok {
-				found = append(found, match{declared, i, j + 1, aboutField(t, i, j)})
+				found = append(found, match{declared: declared, start: i, end: j + 1, about: aboutField(t, i, j)})
 			}
 		}
 	}
 	slices.SortStableFunc(found, func(a, b match) int {
 		return cmp.Or(cmp.Compare(len(b.declared), len(a.declared)), cmp.Compare(b.start, a.start))
 	})
+	for i := range found {
+		found[i].owner = found[i].owns(found)
+	}
+	slices.SortStableFunc(found, func(a, b match) int { return cmp.Compare(a.rank(), b.rank()) })
 	return found
 }
 
@@ -82,6 +87,23 @@ func (n *Names) matches(t Tokens) []match {
 func (m match) coveredBy(others []match) bool {
 	return slices.ContainsFunc(others, func(o match) bool { return o.about && o.start <= m.start && m.end <= o.end })
 }
+
+// owns reports whether m only says whose the data is that the name goes on to name: receiverEmail is an e-mail, and
+// consigneeBirthday no name.
+func (m match) owns(others []match) bool {
+	return owners[m.declared] && slices.ContainsFunc(others, func(o match) bool { return o.start >= m.end && !o.about })
+}
+
+func (m match) rank() int {
+	if m.owner {
+		return 1
+	}
+	return 0
+}
+
+var owners = set(`
+	consignee receiver recipient sender buyer seller signer holder cardholder owner
+	收件人 收货人 寄件人 发件人 联系人 签收人 持卡人`)
 
 // declared returns the declared name that a run is, itself or in the plural.
 func (n *Names) declared(run string, lengths uint64) (string, bool) {

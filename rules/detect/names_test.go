@@ -52,7 +52,7 @@ func TestFold(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	declared := []string{0: "none", 1: "phone", 2: "phone number", 3: "card", 4: "idCard", 5: "imei", 6: "手机", 7: "收件人", 8: "address",
-		9: "history", 10: "cardModel", 11: "sn", 12: "md5", 13: "e-mail", 14: "loans", 15: "loan"}
+		9: "history", 10: "cardModel", 11: "sn", 12: "md5", 13: "e-mail", 14: "loans", 15: "loan", 16: "consignee"}
 	var names Names
 	for id, name := range declared[1:] {
 		names.Add(joined(name), uint32(id+1))
@@ -69,7 +69,11 @@ func TestNames(t *testing.T) {
 		"bankIdCardNo":          {4, 3},
 		"i_m_e_i":               {5},
 		"imeiMD5":               {5, 12},
-		"收件人手机号":                {7, 6},
+		"收件人手机号":                {6, 7}, // whose it is comes last
+		"consigneePhone":        {1, 16},
+		"phoneConsignee":        {16, 1},
+		"consignee":             {16},
+		"consigneePhoneModel":   {16},
 		"phoneCard":             {1, 3},
 		"cardPhone":             {1, 3},
 		"email":                 {13},
