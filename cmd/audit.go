@@ -42,7 +42,8 @@ func verifyCommand() *cobra.Command {
 		Short: "Shows where an audit log is not what was written",
 		Long: `Checks that each entry carries the hash of the one before it: a byte that was changed, an entry that was removed, two that were swapped
 are named by file and line. Only the end of a log can be removed, or its last entry changed, without a trace in it. So note the head that
-this prints in another place, and give it to a later verify.`,
+this prints in another place, and give it to a later verify. It tells, too, that where rotation removed older files, nothing else was:
+without a head that was noted behind them, that the log does not begin with entry 1 is a finding.`,
 	}
 	head := c.Flags().String("head", "", "The head that an earlier verify printed: it must still be in the log")
 	asJSON := c.Flags().Bool("json", false, "Print the result as one JSON document")
@@ -82,23 +83,29 @@ func verifyLog(v *auditlog.Verifier, paths []string, errs io.Writer) error {
 }
 
 func printVerifiedJSON(out io.Writer, v *auditlog.Verifier) error {
-	return printJSON(out, map[string]any{"entries": v.Entries, "head": v.Head.String(), "findings": slices.Concat([]auditlog.Finding{}, v.Findings)})
+	return printJSON(out, map[string]any{"entries": v.Entries, "head": v.Head.String(), "missing": v.Missing, "findings": slices.Concat([]auditlog.Finding{}, v.Findings)})
 }
 
 func printVerified(p *painter, v *auditlog.Verifier) {
-	const most = 20
-	for i, f := range v.Findings {
-		if i == most {
-			fmt.Fprintf(p.out, "  and %d more; --json lists them\n", len(v.Findings)-i)
-			break
-		}
-		fmt.Fprintf(p.out, "%s %s:%d: %s\n", p.paint(red, "✗"), f.File, f.Line, f.What)
-	}
+	p.findings(v.Findings, 20)
 	count := humanize.Comma(int64(v.Entries)) + " entries"
 	if len(v.Findings) == 0 {
+		if v.Missing > 0 {
+			fmt.Fprintf(p.out, "%s The %s entries before the first one here are not there: their files were removed, or are kept elsewhere. The head was noted behind them.\n",
+				p.paint(yellow, "!"), humanize.Comma(int64(v.Missing)))
+		}
 		fmt.Fprintf(p.out, "%s %s, unbroken. The head is\n%s\n%s\n", p.paint(green, "✓"), count, v.Head,
 			p.paint(faint, "Note it in another place: with --head a later verify shows that nothing up to here was removed or changed."))
 		return
 	}
 	fmt.Fprintln(p.out, p.paint(red, count+", and they are not what was written."))
+}
+
+func (p *painter) findings(findings []auditlog.Finding, most int) {
+	for _, f := range findings[:min(len(findings), most)] {
+		fmt.Fprintf(p.out, "%s %s:%d: %s\n", p.paint(red, "✗"), f.File, f.Line, f.What)
+	}
+	if more := len(findings) - most; more > 0 {
+		fmt.Fprintf(p.out, "  and %d more; `minimize audit verify --json` lists them\n", more)
+	}
 }

@@ -25,7 +25,8 @@ type auditFlags struct {
 	callers, subjects, cases []string
 	keys, from, until        string
 
-	unnamed int // entries that may be meant, too
+	unnamed  int                // entries that may be meant, too
+	findings []auditlog.Finding // where the log is not what was written
 }
 
 // auditMembers are the members that a flag of the same name asks for.
@@ -117,7 +118,7 @@ func (f *auditFlags) each(paths []string, errs io.Writer, show func(entry gjson.
 	defer p.done()
 	filter.Read = func(n int) error { p.at(n); return nil }
 	n, err := filter.Each(paths, show)
-	f.unnamed = filter.Unnamed
+	f.unnamed, f.findings = filter.Unnamed, filter.Findings
 	return n, err
 }
 
@@ -162,6 +163,13 @@ func auditShown(c *cobra.Command, f *auditFlags, n int, err error) error {
 	}
 	if n == 0 {
 		fmt.Fprintln(c.ErrOrStderr(), "No entry is about that.")
+	}
+	if len(f.findings) > 0 {
+		p := newPainter(c.ErrOrStderr())
+		p.findings(f.findings, 3)
+		fmt.Fprintln(p.out, p.paint(red, "The log is not what was written: `minimize audit verify` shows where."))
+	}
+	if n == 0 || len(f.findings) > 0 {
 		return exitWith(c, exitFound)
 	}
 	return nil

@@ -116,6 +116,55 @@ func TestAuditVerify(t *testing.T) {
 	}
 }
 
+// TestAuditPruned: where rotation removed older files, a head that was noted behind them tells that this is all: they were there
+// when it was noted. Without one nobody knows who removed them.
+func TestAuditPruned(t *testing.T) {
+	file := auditOf(t, 50)
+	out, _, _ := runAudit(t, "verify", file)
+	head := strings.Split(out, "\n")[1]
+	lines := bytes.SplitAfter(must(os.ReadFile(file)), []byte("\n"))
+	os.WriteFile(file, bytes.Join(lines[20:], nil), 0o600)
+	const gone = "the 20 entries before it are not there"
+	if out, _, failed := runAudit(t, "verify", file); !failed || !strings.Contains(out, file+":1: the log begins with entry 21: "+gone) {
+		t.Errorf("%v %s", failed, out)
+	}
+	if out, _, failed := runAudit(t, "verify", "--head", head, file); failed || !strings.Contains(out, "30 entries, unbroken") || !strings.Contains(out, "The 20 entries before") {
+		t.Errorf("%v %s", failed, out)
+	}
+	var verified struct {
+		Missing  uint64
+		Findings []auditlog.Finding
+	}
+	if out, _, failed := runAudit(t, "verify", "--json", "--head", head, file); failed || json.Unmarshal([]byte(out), &verified) != nil || verified.Missing != 20 || len(verified.Findings) > 0 {
+		t.Errorf("%v %s", failed, out)
+	}
+}
+
+// TestAuditTampered: who reads a log that is not what was written is told so, and where; what it shows is shown nevertheless.
+func TestAuditTampered(t *testing.T) {
+	file := auditOf(t, 50)
+	data := must(os.ReadFile(file))
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	changed := filepath.Join(t.TempDir(), "changed.jsonl")
+	os.WriteFile(changed, bytes.Replace(data, []byte(`"decision":"d7"`), []byte(`"decision":"d6"`), 1), 0o600)
+	removed := filepath.Join(t.TempDir(), "removed.jsonl")
+	os.WriteFile(removed, bytes.Join(append(lines[:30:30], lines[33:]...), nil), 0o600)
+	pruned := filepath.Join(t.TempDir(), "audit-2026-11-22T09-00-00.000.jsonl")
+	os.WriteFile(pruned, bytes.Join(lines[20:40], nil), 0o600)
+	os.WriteFile(filepath.Join(filepath.Dir(pruned), "audit.jsonl"), bytes.Join(lines[40:], nil), 0o600)
+	for _, c := range []struct{ log, want string }{
+		{file, ""}, {changed, changed + ":8: this entry was changed"}, {removed, removed + ":31: the entries from 31 to 33 are missing"},
+		{filepath.Dir(pruned), ""}, {file + " " + filepath.Dir(pruned), ""}, // of two gateways
+	} {
+		for _, command := range []string{"query", "query --summary", "export"} {
+			out, errs, failed := runAudit(t, strings.Fields(command+" --role support "+c.log)...)
+			if out == "" || failed != (c.want != "") || !strings.Contains(errs, c.want) || failed != strings.Contains(errs, "not what was written") {
+				t.Errorf("%s %s: %v, %q", command, c.log, failed, errs)
+			}
+		}
+	}
+}
+
 // TestAuditQuery: an entry is shown if each flag agrees with it.
 func TestAuditQuery(t *testing.T) {
 	file := auditOf(t, 100)

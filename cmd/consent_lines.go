@@ -245,6 +245,9 @@ func parseItem(doc []byte, line int) (item, error) {
 	if err != nil {
 		return i, &lineError{line, typeReason(err)}
 	}
+	if name := consentstore.FirstMoment(doc); name != "" {
+		return i, &lineError{line, name + " is the first moment of the year 1: leave it out where there is none"}
+	}
 	b := batch([]item{i})
 	var wrong *consentstore.CheckError
 	if errors.As(b.Check(), &wrong) {

@@ -61,7 +61,7 @@ func parseDay(text string) (d day, err error) {
 		return d, nil
 	}
 	d.whole = false
-	if d.Time, err = time.Parse(time.RFC3339, text); err == nil {
+	if d.Time, err = time.Parse(time.RFC3339, text); err == nil && !d.IsZero() { // which stands for none
 		return d, nil
 	}
 	return d, errors.New("want a day such as 2026-11-22, or a time with a zone")

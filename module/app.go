@@ -59,8 +59,8 @@ type App struct {
 	// under way by then. In report mode, which changes nothing, messages pass. Default: a line that cannot be written is counted and logged.
 	AuditRequired bool `json:"audit_required,omitempty"`
 
-	// Node is what this gateway is called in the audit log, and in Caddy's storage, which keeps its count of people abroad.
-	// Default: the host's name.
+	// Node is what this gateway is called in the audit log, and in Caddy's storage, which keeps its count of people abroad and
+	// which consent store it has. Default: the host's name; of the store, none.
 	Node string `json:"node,omitempty"`
 
 	// HoldMemory is how many bytes of bodies all requests together hold back until they are judged. Under pressure each
@@ -162,7 +162,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.events = events.(*caddyevents.App)
-	if a.consents, err = a.Consent.provision(a.logger); err != nil {
+	if a.consents, err = a.Consent.provision(a.logger, ctx.Storage(), a.Node); err != nil {
 		return err
 	}
 	if err := a.provisionPeopleAbroad(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -60,7 +61,7 @@ type storeKey struct{ kind, dsn string }
 var consentSources = caddy.NewUsagePool()
 
 // provision checks the configuration. Nothing is opened before start.
-func (c *Consent) provision(logger *zap.Logger) (*consents, error) {
+func (c *Consent) provision(logger *zap.Logger, storage certmagic.Storage, node string) (*consents, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -74,7 +75,7 @@ func (c *Consent) provision(logger *zap.Logger) (*consents, error) {
 			return nil, err
 		}
 		return &consents{key: key, config: *c, Source: consentstore.NewSource(store, consentstore.SourceOptions{
-			Stale: time.Duration(c.Stale), CacheSize: c.Cache, Logger: storeLogger(),
+			Stale: time.Duration(c.Stale), CacheSize: c.Cache, Logger: storeLogger(), Storage: storage, Node: node,
 		})}, nil
 	})
 	if err != nil {

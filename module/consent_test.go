@@ -461,6 +461,36 @@ func TestNewStoreIsTold(t *testing.T) {
 	}
 }
 
+// TestLostStoreDoesNotStart: a file that was lost is no new, empty store, in which nobody ever objected; a restart says what to do.
+func TestLostStoreDoesNotStart(t *testing.T) {
+	b := newBackend(t, says(jsonHead, someOrder))
+	d := newDesk(t, "sqlite consent.db", says(jsonHead, someOrder))
+	seller := d.as("agent", "sales", "purpose", "advertising")
+	if a := d.get("/api/orders", seller); !strings.Contains(a.body, somePhone) {
+		t.Fatalf("before the objection: got %d %s", a.status, a.body)
+	}
+	d.must("PUT", "subjects/me/objections/advertising", "", d.as("u1", ""))
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(d.dir, "consent.db")
+	kept, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(file)
+	if err := d.reload("sqlite consent.db", b.addr); err == nil || !strings.Contains(err.Error(), "put that one back; or, where a new one is meant, delete "+d.dir) {
+		t.Fatalf("without its store: got the error %v", err)
+	}
+	d.write("consent.db", string(kept))
+	if err := d.reload("sqlite consent.db", b.addr); err != nil {
+		t.Fatal(err)
+	}
+	if a := d.get("/api/orders", seller); a.status != 200 || strings.Contains(a.body, somePhone) {
+		t.Errorf("put back: got %d %s", a.status, a.body)
+	}
+}
+
 // TestConsentMetricNames: they are as Prometheus's own linter wants them.
 func TestConsentMetricNames(t *testing.T) {
 	newDesk(t, "sqlite consent.db", says(jsonHead, someOrder))

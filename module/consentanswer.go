@@ -154,6 +154,9 @@ func (c *call) body(to any, needed bool) error {
 	if decoder.Decode(to) != nil {
 		return misfit(data, to)
 	}
+	if name := consentstore.FirstMoment(data); name != "" {
+		return &apiError{http.StatusBadRequest, name + " is the first moment of the year 1; leave it out where there is none"}
+	}
 	return nil
 }
 

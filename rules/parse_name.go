@@ -249,11 +249,14 @@ func (p *parser) time(n *yaml.Node, days int) time.Time {
 	if s == "" {
 		return time.Time{}
 	}
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		return t.AddDate(0, 0, days)
+	t, err := time.Parse(time.DateOnly, s)
+	if t = t.AddDate(0, 0, days); err != nil {
+		t, err = time.Parse(time.RFC3339, s)
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
+	switch {
+	case err == nil && t.IsZero(): // which stands for none: what is over would not be
+		p.fail(n, "`%s` is the first moment of the year 1: leave it out where there is none", shorten(s))
+	case err != nil:
 		p.fail(n, "`%s` is no day such as 2026-12-31, and no time with a zone such as 2026-12-31T18:00:00+01:00", shorten(s))
 	}
 	return t.UTC()

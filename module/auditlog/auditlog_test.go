@@ -56,7 +56,7 @@ func TestVerify(t *testing.T) {
 		{"one byte", func(l [][]byte) [][]byte { l[20][len(l[20])-4] ^= 1; return l }, 21, "changed"},
 		{"one entry removed", func(l [][]byte) [][]byte { return slices.Delete(l, 20, 21) }, 21, "the entries from 21 to 21 are missing"},
 		{"two swapped", func(l [][]byte) [][]byte { l[20], l[21] = l[21], l[20]; return l }, 21, "missing"},
-		{"the start removed", func(l [][]byte) [][]byte { return l[3:] }, 1, "older files are missing"},
+		{"the start removed", func(l [][]byte) [][]byte { return l[3:] }, 1, "the 3 entries before it are not there"},
 		{"one twice", func(l [][]byte) [][]byte { return slices.Insert(l, 20, l[20]) }, 22, "stands behind"},
 		{"a line of somebody's", func(l [][]byte) [][]byte { return slices.Insert(l, 20, []byte("{}\n")) }, 21, "no entry"},
 		{"another chain behind it", func(l [][]byte) [][]byte { return append(append(l[:n-1], append(l[n-1], '\n')), l[:5]...) }, 51, "a new chain begins"},
@@ -88,6 +88,9 @@ func TestKnownHead(t *testing.T) {
 		{"written anew", other, "another one than the head"},
 		{"emptied", nil, "no entry at all"},
 		{"what is verified is kept elsewhere", bytes.Join(lines[20:], nil), ""},
+		{"a part of it is", bytes.Join(lines[5:], nil), ""},
+		{"and the rest was written anew", bytes.ReplaceAll(bytes.Join(lines[5:], nil), []byte("mask"), []byte("keep")), "another one than the head"},
+		{"a part behind it is gone", bytes.Join(lines[21:], nil), "the 21 entries before it are not there"},
 		{"the rest written anew", bytes.Replace(bytes.Join(lines[20:], nil), []byte(`"prev":"`), []byte(`"prev":"ffff`), 1), "no entry"},
 		{"the rest of another log", bytes.Join(written(t, 31, "other")[20:], nil), "does not follow the head"},
 	} {

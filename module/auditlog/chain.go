@@ -121,6 +121,12 @@ func Continue(w io.Writer, file string) (*Chain, error) {
 // While it compresses there is one more with .tmp.
 var rotatedAt = regexp.MustCompile(`^-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}(-\w+)*$`)
 
+// rotatedName finds it in a name.
+var rotatedName = regexp.MustCompile(`-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}(-\w+)*(\.\w+?)?(\.gz|\.zst)?$`)
+
+// logOf is the log that a file is or was rotated out of.
+func logOf(file string) string { return rotatedName.ReplaceAllString(file, "$2") }
+
 // Files are those of a log: what was rotated out of it, and the file.
 func Files(file string) []string { return append(rotated(file), file) }
 

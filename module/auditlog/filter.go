@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,12 +27,18 @@ type Filter struct {
 
 	// Unnamed are the entries that agree but for the data subject and tell of more people than they name: they may be meant.
 	Unnamed int
+
+	// Findings are where the logs that were read are not what was written. Older files may be gone.
+	Findings []Finding
 }
 
 // Each calls show with the entries of the logs that are meant, oldest first, and returns how many there were. One entry is
 // in memory at a time.
 func (f *Filter) Each(paths []string, show func(entry gjson.Result) error) (int, error) {
 	read, shown := 0, 0
+	chains := map[string]*Verifier{} // by log: there may be those of several gateways
+	var chain *Verifier              // of this file
+	var file string
 	err := Read(paths, func(e Entry) error {
 		read++
 		if f.Read != nil {
@@ -39,6 +46,14 @@ func (f *Filter) Each(paths []string, show func(entry gjson.Result) error) (int,
 				return err
 			}
 		}
+		if chain == nil || e.File != file {
+			file = e.File
+			if chain = chains[logOf(file)]; chain == nil {
+				chain = &Verifier{Pruned: true}
+				chains[logOf(file)] = chain
+			}
+		}
+		chain.Next(e)
 		entry := gjson.ParseBytes(e.Text)
 		if read == 1 && !entry.Get("decision").Exists() {
 			return fmt.Errorf("%s:%d is no entry: this is no audit log", e.File, e.Line)
@@ -49,6 +64,9 @@ func (f *Filter) Each(paths []string, show func(entry gjson.Result) error) (int,
 		shown++
 		return show(entry)
 	})
+	for _, log := range slices.Sorted(maps.Keys(chains)) {
+		f.Findings = append(f.Findings, chains[log].Findings...)
+	}
 	return shown, err
 }
 

@@ -189,7 +189,8 @@ type Verifier struct {
 	Pruned   bool // older files may have been removed, as rotation does: the log may begin with any entry
 	Entries  int
 	Findings []Finding
-	Head     Head // of the last entry
+	Head     Head   // of the last entry
+	Missing  uint64 // entries before the first one, of files that are not there
 	last     Entry
 	started  bool
 }
@@ -201,7 +202,6 @@ const mostFindings = 1000
 func (v *Verifier) Verify(paths []string, read func(n int) error) error {
 	err := Read(paths, func(e Entry) error {
 		v.Next(e)
-		v.Findings = v.Findings[:min(len(v.Findings), mostFindings)]
 		return read(v.Entries)
 	})
 	v.End()
@@ -211,22 +211,30 @@ func (v *Verifier) Verify(paths []string, read func(n int) error) error {
 // Next checks an entry.
 func (v *Verifier) Next(e Entry) {
 	v.Entries++
-	fields := gjson.GetManyBytes(e.Text, "seq", "prev")
-	seq := fields[0].Uint()
-	prev, err := hex.DecodeString(fields[1].String())
+	var room [128]byte
+	next, valid := v.Head.append(room[:0]), gjson.ValidBytes(e.Text)
+	seq, prev := v.Head.Seq+1, v.Head.Hash[:]
+	if !bytes.HasPrefix(e.Text, next) {
+		fields := gjson.GetManyBytes(e.Text, "seq", "prev")
+		seq = fields[0].Uint()
+		prev = hashOf(fields[1].String())
+	}
+	if !v.started && seq > 1 {
+		v.Missing = seq - 1
+	}
 	switch {
-	case v.torn(e.Text):
+	case torn(e.Text, next, valid):
 		v.found(e, "an entry was cut off while it was written, as by a full disk: the next one stands in its place")
 		return
-	case !gjson.ValidBytes(e.Text) || seq == 0 || err != nil || len(prev) != sha256.Size:
+	case !valid || seq == 0 || len(prev) != sha256.Size:
 		v.found(e, "this is no entry: it was cut off, or changed")
 		return // the next one follows the one before
 	case !v.started && seq > 1 && seq == v.Known.Seq+1: // what was before it is verified, and kept elsewhere
 		if !bytes.Equal(prev, v.Known.Hash[:]) {
 			v.found(e, "this entry does not follow the head that was noted: the log was written anew")
 		}
-	case !v.started && seq > 1 && !v.Pruned:
-		v.found(e, fmt.Sprintf("the log begins with entry %d: older files are missing", seq))
+	case !v.started && seq > v.Known.Seq+1 && !v.Pruned: // else they were there when the head was noted, which follows
+		v.found(e, fmt.Sprintf("the log begins with entry %d: the %d entries before it are not there: rotation removed them, or somebody did", seq, seq-1))
 	case !v.started:
 	case seq == 1:
 		v.found(e, fmt.Sprintf("a new chain begins behind entry %d: the log was moved away, or its end removed", v.Head.Seq))
@@ -244,10 +252,18 @@ func (v *Verifier) Next(e Entry) {
 	}
 }
 
-// torn reports whether a line is the beginning of an entry that would follow, and no more.
-func (v *Verifier) torn(line []byte) bool {
-	start := v.Head.append(nil)
-	return len(line) > 0 && bytes.HasPrefix(start, line) || bytes.HasPrefix(line, start) && !gjson.ValidBytes(line)
+// hashOf reads a hash; nil: it is none.
+func hashOf(text string) []byte {
+	hash, err := hex.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return hash
+}
+
+// torn reports whether a line is the beginning of the next entry, and no more.
+func torn(line, next []byte, valid bool) bool {
+	return len(line) > 0 && bytes.HasPrefix(next, line) || bytes.HasPrefix(line, next) && !valid
 }
 
 // End checks that there is a log, and that it goes as far as is known.
@@ -261,5 +277,7 @@ func (v *Verifier) End() {
 }
 
 func (v *Verifier) found(e Entry, what string) {
-	v.Findings = append(v.Findings, Finding{e.File, e.Line, what})
+	if len(v.Findings) < mostFindings {
+		v.Findings = append(v.Findings, Finding{e.File, e.Line, what})
+	}
 }

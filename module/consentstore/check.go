@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -180,6 +182,18 @@ func printable[T ~string | ~[]byte](text T, most int) bool {
 		i += size
 	}
 	return true
+}
+
+// FirstMoment returns the member of a JSON object whose time is the first moment of the year 1, if there is one. Where it is
+// read it stands for none, so that what had ended would never end.
+func FirstMoment(doc []byte) (name string) {
+	for _, name := range []string{"event_time", "expires", "ended", "ends"} {
+		t, err := time.Parse(time.RFC3339, gjson.GetBytes(doc, name).String())
+		if err == nil && t.IsZero() {
+			return name
+		}
+	}
+	return ""
 }
 
 // sane leaves out the years that JSON cannot write (RFC 3339). The zero time is one: not said.

@@ -47,6 +47,7 @@ var refusals = map[string]string{
 	"28P01": "it refuses the login: check user and password",
 	"3D000": "there is no such database: create it, or name another one in the connection string",
 	"42501": "the user may not do this: grant it CREATE on the schema for the first start, and SELECT, INSERT, UPDATE and DELETE on the minimize_ tables",
+	"42P01": "its tables are gone: put them back from a backup",
 	"42704": "it does not know a setting in the connection string",
 	"53300": "it has too many connections",
 	"25006": "it only reads: name the primary",

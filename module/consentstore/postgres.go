@@ -16,12 +16,16 @@ import (
 // Behind a pooler that hands out connections by the transaction (PgBouncer's pool_mode=transaction) everything works but
 // LISTEN: changes of other nodes are then seen when they are asked for, four times in `stale`. Such a pooler also wants
 // default_query_exec_mode=exec in the DSN, unless it keeps prepared statements.
-type postgres struct{ connections }
+type postgres struct {
+	connections
+	identity
+}
 
 var postgresStatements = newStatements(strings.NewReplacer(
 	"{text}", `text COLLATE "C"`, // ids are bytes: no locale decides which are equal, or their order
 	"{json}", "jsonb",
 	"{now}", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+	"{random}", "gen_random_uuid()::text",
 	"{rows}", "jsonb_array_elements($1::jsonb) AS r(value)",
 	"{in1}", "= ANY($1::text[])",
 	"{in2}", "= ANY($2::text[])",
@@ -39,16 +43,24 @@ const settings = `SELECT set_config('statement_timeout', '10s', true), set_confi
 	set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)`
 
 // lockCounter makes transactions that change something follow each other, so that their Seqs are in the order of commits.
-const lockCounter = `SELECT seq, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM minimize_counter FOR UPDATE`
+const lockCounter = `SELECT seq, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM minimize_counter
+	WHERE store = $1 FOR UPDATE`
 
 func newPostgres(dsn string) (*postgres, error) {
 	p := new(postgres)
 	return p, p.configure(dsn)
 }
 
+// Place is the database and the schema in it, whoever logs in.
+func (p *postgres) Place() string {
+	c := p.config.ConnConfig
+	return fmt.Sprintf("%s %s:%d/%s %s %s", Postgres, c.Host, c.Port, c.Database, c.RuntimeParams["search_path"], c.RuntimeParams["options"])
+}
+
 func (p *postgres) Migrate(ctx context.Context) error {
 	c := p.use()
-	err := c.transaction(ctx, func(tx pgx.Tx) error {
+	var store string
+	err := c.transaction(ctx, func(tx pgx.Tx) (err error) {
 		// Any number will do that nobody else is likely to lock.
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(5136870201)"); err != nil {
 			return err
@@ -62,44 +74,54 @@ func (p *postgres) Migrate(ctx context.Context) error {
 		if encoding != "UTF8" {
 			return errEncoding
 		}
-		return migratePostgres(ctx, tx, exists)
+		store, err = p.migrate(ctx, tx, exists)
+		return err
 	})
-	if errors.Is(err, errEncoding) || errors.Is(err, errNewer) {
+	if errors.Is(err, errEncoding) || errors.Is(err, errNewer) || errors.Is(err, ErrOther) {
 		return fmt.Errorf("opening the consent store: %w", err)
 	}
 	if err != nil {
 		p.renew(c)
+		return failure("opening the consent store", err)
 	}
-	return failure("opening the consent store", err)
+	p.Expect(store)
+	return nil
 }
 
 var errEncoding = errors.New("the database's encoding is not UTF8: create it with ENCODING 'UTF8'")
 
-// migratePostgres creates nothing where nothing is missing: the role may not be allowed to.
-func migratePostgres(ctx context.Context, tx pgx.Tx, exists bool) error {
+// migrate creates nothing where nothing is missing: the role may not be allowed to. It changes nothing where it finds another
+// store than the one that was here before.
+func (p *postgres) migrate(ctx context.Context, tx pgx.Tx, exists bool) (store string, err error) {
+	if !exists && p.ID() != "" {
+		return "", ErrOther
+	}
 	if !exists {
 		if _, err := tx.Exec(ctx, "CREATE TABLE minimize_schema (version bigint NOT NULL)"); err != nil {
-			return err
+			return "", err
 		}
 	}
 	var version int
 	if err := tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM minimize_schema").Scan(&version); err != nil {
-		return err
+		return "", err
 	}
 	if version > len(postgresStatements.migrations) {
-		return errNewer
+		return "", errNewer
 	}
 	for i, texts := range postgresStatements.migrations[version:] {
 		for _, text := range texts {
 			if _, err := tx.Exec(ctx, text); err != nil {
-				return err
+				return "", err
 			}
 		}
 		if _, err := tx.Exec(ctx, "INSERT INTO minimize_schema VALUES ($1)", version+i+1); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	if err := tx.QueryRow(ctx, whichStore).Scan(&store); err != nil {
+		return "", err
+	}
+	return store, p.check(store)
 }
 
 // collect reads the rows that `find` returns.
@@ -132,7 +154,7 @@ func (p *postgres) Apply(ctx context.Context, b Batch) (changes []Change, err er
 		return nil, err
 	}
 	err = p.use().transaction(ctx, func(tx pgx.Tx) error {
-		changes, err = applyPostgres(ctx, tx, b)
+		changes, err = p.apply(ctx, tx, b)
 		return err
 	})
 	if err != nil {
@@ -141,32 +163,32 @@ func (p *postgres) Apply(ctx context.Context, b Batch) (changes []Change, err er
 	return changes, nil
 }
 
-func applyPostgres(ctx context.Context, tx pgx.Tx, b Batch) ([]Change, error) {
+func (p *postgres) apply(ctx context.Context, tx pgx.Tx, b Batch) ([]Change, error) {
 	subjects, cases := split(b.keys())
 	var seq, now int64
 	var held found
 	read := &pgx.Batch{}
 	read.Queue(settings)
-	read.Queue(lockCounter).QueryRow(func(row pgx.Row) error { return row.Scan(&seq, &now) })
+	read.Queue(lockCounter, p.ID()).QueryRow(func(row pgx.Row) error { return row.Scan(&seq, &now) })
 	read.Queue(postgresStatements.find, subjects, cases).Query(collect(&held))
 	if err := tx.SendBatch(ctx, read).Close(); err != nil {
 		return nil, err
 	}
-	p, err := newPlan(b, held, seq+1, time.UnixMicro(now))
+	todo, err := newPlan(b, held, seq+1, time.UnixMicro(now))
 	if err != nil {
 		return nil, err
 	}
 	write := &pgx.Batch{}
-	if err := p.statements(func(w int, rows string) error {
+	if err := todo.statements(func(w int, rows string) error {
 		write.Queue(postgresStatements.write[w], rows)
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	if len(p.keys) > 0 {
+	if len(todo.keys) > 0 {
 		write.Queue("SELECT pg_notify($1, '')", channel)
 	}
-	return p.changes(), tx.SendBatch(ctx, write).Close()
+	return todo.changes(), tx.SendBatch(ctx, write).Close()
 }
 
 func (p *postgres) Seen(ctx context.Context, caller string, subjects []string, most int) ([]int, error) {
@@ -244,11 +266,14 @@ func (p *postgres) Changes(ctx context.Context, after int64) ([]Change, int64, t
 	var keys []byte
 	rows, err := c.watch.Query(ctx, postgresStatements.changes, after, changesRead)
 	if err == nil {
-		_, err = pgx.ForEachRow(rows, []any{&t.seq, &now, &row, &keys}, func() error { return t.row(row, keys) })
+		_, err = pgx.ForEachRow(rows, []any{&t.seq, &t.store, &now, &row, &keys}, func() error { return t.row(row, keys) })
 	}
 	if err != nil {
 		p.renew(c)
 		return nil, 0, time.Time{}, failure("reading changes", err)
+	}
+	if err := p.check(t.store); err != nil {
+		return nil, 0, time.Time{}, fmt.Errorf("reading changes: %w", err)
 	}
 	err = t.gap(after)
 	return t.changes, t.seq, time.UnixMicro(now), err

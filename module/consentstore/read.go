@@ -8,6 +8,7 @@ import (
 // tail is what was read behind a Seq.
 type tail struct {
 	seq     int64
+	store   string
 	first   int64 // the first transaction behind it; 0: there is none
 	rows    int
 	changes []Change

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-minimize/minimize/rules"
@@ -18,6 +19,9 @@ type SourceOptions struct {
 	CacheSize int           // data subjects in memory; default 100,000
 	Logger    *zap.Logger
 
+	Storage certmagic.Storage // remembers which store was here, so that no other one is taken for it; nil: nothing does
+	Node    string            // whose memory it is, where several with stores of their own share a Storage
+
 	now func() time.Time // the wall clock, which may jump
 }
 
@@ -27,6 +31,7 @@ type SourceOptions struct {
 // it counts from then on, by the monotonic clock, for as long as `stale`. Without one nobody can tell anything.
 type Source struct {
 	store  Store
+	mark   mark
 	made   time.Time
 	stale  time.Duration
 	logger *zap.Logger
@@ -64,7 +69,7 @@ func NewSource(store Store, o SourceOptions) *Source {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	return &Source{store: store, made: o.now(), stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
+	return &Source{store: store, mark: newMark(o, store.Place()), made: o.now(), stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
 }
 
 // Start opens the store and begins to follow its changes. A store that is away is tried again in the background; any
@@ -72,7 +77,7 @@ func NewSource(store Store, o SourceOptions) *Source {
 func (s *Source) Start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	err := s.store.Migrate(ctx)
+	err := s.mark.migrate(ctx, s.store)
 	if err != nil && !errors.Is(err, ErrAway) {
 		return err
 	}
@@ -154,7 +159,7 @@ func (s *Source) follow(ctx context.Context, migrated bool, seq int64) {
 func (s *Source) migrate(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	err := s.store.Migrate(ctx)
+	err := s.mark.migrate(ctx, s.store)
 	s.failed(ctx, err, false)
 	return err == nil
 }

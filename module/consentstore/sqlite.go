@@ -28,6 +28,7 @@ const sqliteBusy = 5
 
 // sqlite is a file on this machine. SQLite has one writer at a time; in WAL mode it holds up no reader.
 type sqlite struct {
+	identity
 	path  string
 	write *sql.DB
 	read  *sql.DB
@@ -41,6 +42,7 @@ var sqliteStatements = newStatements(strings.NewReplacer(
 	"{text}", "text",
 	"{json}", "text",
 	"{now}", "0",
+	"{random}", "lower(hex(randomblob(16)))",
 	"{rows}", "json_each($1)",
 	"{in1}", "IN (SELECT value FROM json_each($1))",
 	"{in2}", "IN (SELECT value FROM json_each($2))",
@@ -76,6 +78,9 @@ func newSQLite(path string) (*sqlite, error) {
 	return s, nil
 }
 
+// Place is the file.
+func (s *sqlite) Place() string { return SQLite + " " + s.path }
+
 // away wraps SQLite's own words, which name tables and error codes but never a value.
 func (s *sqlite) away(doing string, err error) error {
 	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, errUnreadable) {
@@ -85,13 +90,16 @@ func (s *sqlite) away(doing string, err error) error {
 }
 
 func (s *sqlite) Migrate(ctx context.Context) error {
+	var store string
 	err := s.create()
 	if err == nil {
 		// Who finds everything up to date waits for no other process that writes.
 		var version int
 		err = s.read.QueryRowContext(ctx, sqliteVersion).Scan(&version)
 		if err != nil || version != len(sqliteStatements.migrations) {
-			err = s.transaction(ctx, func(tx *sql.Tx) error { return migrateSQLite(ctx, tx) })
+			err = s.transaction(ctx, func(tx *sql.Tx) (err error) { store, err = s.migrate(ctx, tx); return err })
+		} else if err = s.read.QueryRowContext(ctx, whichStore).Scan(&store); err == nil {
+			err = s.check(store)
 		}
 	}
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
@@ -100,12 +108,16 @@ func (s *sqlite) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the consent store %s: %w", s.path, err)
 	}
+	s.Expect(store)
 	return nil
 }
 
 // create makes the file where there is none. One that exists is not touched: to close it again would take away the locks
 // that this process may hold on it already (sqlite.org/howtocorrupt.html, 2.2).
 func (s *sqlite) create() error {
+	if s.ID() != "" && !Exists(SQLite, s.path) {
+		return ErrOther
+	}
 	// Consents are nobody else's business on this machine. The files beside it get the same mode.
 	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
@@ -119,33 +131,41 @@ func (s *sqlite) create() error {
 
 const sqliteVersion = "SELECT coalesce(max(version), 0) FROM minimize_schema"
 
-func migrateSQLite(ctx context.Context, tx *sql.Tx) error {
+// migrate changes nothing where it finds another store than the one that was here before.
+func (s *sqlite) migrate(ctx context.Context, tx *sql.Tx) (store string, err error) {
 	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS minimize_schema (version bigint NOT NULL)"); err != nil {
-		return err
+		return "", err
 	}
 	var version int
 	if err := tx.QueryRowContext(ctx, sqliteVersion).Scan(&version); err != nil {
-		return err
+		return "", err
 	}
 	if version > len(sqliteStatements.migrations) {
-		return errNewer
+		return "", errNewer
 	}
 	for i, texts := range sqliteStatements.migrations[version:] {
 		for _, text := range slices.Concat(texts, []string{fmt.Sprintf("INSERT INTO minimize_schema VALUES (%d)", version+i+1)}) {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
-				return err
+				return "", err
 			}
 		}
 	}
-	return nil
+	if err := tx.QueryRowContext(ctx, whichStore).Scan(&store); err != nil {
+		return "", err
+	}
+	return store, s.check(store)
 }
 
-var errReplaced = errors.New("SQLite's file was moved or replaced: restart the gateway")
+var errReplaced = errors.New("SQLite's file was moved, deleted or replaced: put it back and restart the gateway")
 
 // errNewer is for tables that a later version has migrated: to read them as ours could overlook what counts.
 var errNewer = errors.New("a newer version of Minimize wrote it: run that one")
 
+// transaction succeeds only where its file stood before and after it: what goes into another one nobody would ever read.
 func (s *sqlite) transaction(ctx context.Context, f func(*sql.Tx) error) error {
+	if s.moved() {
+		return errReplaced
+	}
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return err
@@ -154,7 +174,13 @@ func (s *sqlite) transaction(ctx context.Context, f func(*sql.Tx) error) error {
 	if err := f(tx); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if s.moved() {
+		return errReplaced
+	}
+	return nil
 }
 
 // begin waits for whoever else writes. SQLite itself would wait without a look at the context, so that it waits only a
@@ -320,7 +346,7 @@ func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, tim
 	err := sqlEach(ctx, s.watch, func(rows *sql.Rows) error {
 		var now, row int64
 		var keys []byte
-		if err := rows.Scan(&t.seq, &now, &row, &keys); err != nil {
+		if err := rows.Scan(&t.seq, &t.store, &now, &row, &keys); err != nil {
 			return err
 		}
 		return t.row(row, keys)
@@ -331,6 +357,9 @@ func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, tim
 	if s.replaced() {
 		return nil, 0, time.Time{}, s.away("reading changes", errReplaced)
 	}
+	if err := s.check(t.store); err != nil {
+		return nil, 0, time.Time{}, fmt.Errorf("reading changes in %s: %w", s.path, err)
+	}
 	err = t.gap(after)
 	return t.changes, t.seq, time.Now(), err
 }
@@ -338,12 +367,16 @@ func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, tim
 // replaced reports whether other files stand where ours did: those are what other processes write now, and ours would never
 // change again. Who puts a backup into the same file takes the log away, which lives as long as we have it open.
 func (s *sqlite) replaced() bool {
-	file, err := os.Stat(s.path)
-	log, logErr := os.Stat(s.path + "-wal")
+	log, err := os.Stat(s.path + "-wal")
 	if s.log == nil {
 		s.log = log
 	}
-	return err != nil || logErr != nil || !os.SameFile(file, s.file) || !os.SameFile(log, s.log)
+	return err != nil || !os.SameFile(log, s.log) || s.moved()
+}
+
+func (s *sqlite) moved() bool {
+	file, err := os.Stat(s.path)
+	return err != nil || !os.SameFile(file, s.file)
 }
 
 // Wait returns after 50 ms at the latest: no process tells another one of a change of the file, and the next question costs

@@ -126,6 +126,14 @@ var ErrGap = errors.New("reading changes: the oldest are forgotten")
 
 // Store is one database. Safe for concurrent use.
 type Store interface {
+	// Place is where it is, without credentials.
+	Place() string
+
+	// Expect says, before Migrate, which store has to be there: with any other one Migrate and Changes fail with ErrOther.
+	// "" expects none. ID is which one it is, from Migrate on: a random id that its backups and replicas share.
+	Expect(id string)
+	ID() string
+
 	// Migrate connects, and creates the tables or brings them up to date: in one transaction, and once, however many nodes
 	// start at the same time. Nothing else works before. ErrAway says that it is worth trying again.
 	Migrate(ctx context.Context) error

@@ -591,7 +591,7 @@ func TestKilledNodeHoldsUpNobody(t *testing.T) {
 	if _, err := stalled.Exec(ctx, settings); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stalled.Exec(ctx, lockCounter); err != nil {
+	if _, err := stalled.Exec(ctx, lockCounter, s.ID()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Apply(ctx, say(gives("p", "ads"))); err != nil {

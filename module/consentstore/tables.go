@@ -46,7 +46,13 @@ var migrations = [][]string{{
 	`CREATE TABLE minimize_seen (day {text} NOT NULL, caller {text} NOT NULL, subject {text} NOT NULL, nth bigint NOT NULL,
 		PRIMARY KEY (day, caller, subject))`,
 	`CREATE TABLE minimize_imports (file {text} PRIMARY KEY, line bigint NOT NULL)`,
+}, {
+	`ALTER TABLE minimize_counter ADD COLUMN store {text} NOT NULL DEFAULT ''`,
+	`UPDATE minimize_counter SET store = {random}`,
 }}
+
+// whichStore asks for the id of a store.
+const whichStore = "SELECT store FROM minimize_counter"
 
 // statements are what the two databases spell nearly alike.
 type statements struct {
@@ -90,8 +96,8 @@ func newStatements(r *strings.Replacer) *statements {
 		imported: `SELECT coalesce(max(line), 0) FROM minimize_imports WHERE file = $1`,
 		subjects: `SELECT subject FROM minimize_subjects WHERE subject > $1 ORDER BY subject LIMIT 500`,
 		// One statement sees one moment: whatever the counter counts is among the changes.
-		changes: `SELECT c.seq, {now}, coalesce(h.seq, 0), h.keys FROM minimize_counter c
-			LEFT JOIN (SELECT seq, keys FROM minimize_changes WHERE seq > $1 ORDER BY seq LIMIT $2) h ON true ORDER BY 3`,
+		changes: `SELECT c.seq, c.store, {now}, coalesce(h.seq, 0), h.keys FROM minimize_counter c
+			LEFT JOIN (SELECT seq, keys FROM minimize_changes WHERE seq > $1 ORDER BY seq LIMIT $2) h ON true ORDER BY 4`,
 		seen: `SELECT subject, nth FROM minimize_seen WHERE day = {today} AND caller = $2 AND subject {in1}`,
 		// The row without a data subject counts the others, and whoever counts holds its lock.
 		countSeen: `INSERT INTO minimize_seen (day, caller, subject, nth) VALUES ({today}, $1, '', 0)

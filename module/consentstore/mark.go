@@ -1,0 +1,55 @@
+package consentstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/caddyserver/certmagic"
+)
+
+// mark remembers apart from a store which one it is. Who has a mark opens no other one: a file that was deleted, or a database
+// that was made anew, would start as if nobody had ever objected.
+type mark struct {
+	storage certmagic.Storage // nil: it remembers nothing
+	key     string
+}
+
+func newMark(o SourceOptions, place string) mark {
+	hash := sha256.Sum256([]byte(o.Node + "\n" + place))
+	return mark{o.Storage, "minimize/consent_stores/" + hex.EncodeToString(hash[:8])}
+}
+
+// migrate opens the store if it is the one that was here before, and remembers it if there was none.
+func (m mark) migrate(ctx context.Context, s Store) error {
+	if m.storage == nil {
+		return s.Migrate(ctx)
+	}
+	known, err := m.storage.Load(ctx, m.key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("asking Caddy's storage which consent store was here before: %w", err)
+	}
+	s.Expect(string(known))
+	err = s.Migrate(ctx)
+	if errors.Is(err, ErrOther) {
+		return fmt.Errorf("%w: put that one back; or, where a new one is meant, delete %s and start again", err, m.place())
+	}
+	if err != nil || s.ID() == string(known) {
+		return err
+	}
+	if err := m.storage.Store(ctx, m.key, []byte(s.ID())); err != nil {
+		return fmt.Errorf("remembering in Caddy's storage which consent store this is: %w", err)
+	}
+	return nil
+}
+
+// place is what an operator can delete.
+func (m mark) place() string {
+	if files, ok := m.storage.(*certmagic.FileStorage); ok {
+		return files.Filename(m.key)
+	}
+	return m.key + " in Caddy's storage"
+}

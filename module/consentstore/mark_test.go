@@ -1,0 +1,151 @@
+package consentstore
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/certmagic"
+
+	clusters "github.com/caddy-minimize/minimize/test/postgres"
+)
+
+// place is where a store stands, and what can happen to it there.
+type place struct {
+	kind, dsn            string
+	lose, empty, restore func(testing.TB)
+}
+
+// eachPlace runs a test with a file, and with a schema of a database.
+func eachPlace(t *testing.T, test func(*testing.T, place)) {
+	t.Run("sqlite", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "consent.db")
+		rename := func(from, to string) func(testing.TB) {
+			return func(t testing.TB) {
+				t.Helper()
+				if err := os.Rename(from, to); err != nil {
+					t.Fatal(err)
+				}
+				for _, log := range []string{"-wal", "-shm"} {
+					os.Rename(from+log, to+log)
+				}
+			}
+		}
+		test(t, place{SQLite, file, rename(file, file+".lost"), func(t testing.TB) {
+			if err := os.WriteFile(file, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, rename(file+".lost", file)})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		c := clusters.Start(t)
+		admin := opened(t, Postgres, c.DSN())
+		run := func(queries ...string) func(testing.TB) {
+			return func(t testing.TB) {
+				t.Helper()
+				for _, query := range queries {
+					exec(t, admin, query)
+				}
+			}
+		}
+		run("CREATE SCHEMA shop")(t)
+		test(t, place{
+			Postgres, c.DSN() + "&search_path=shop", run("ALTER SCHEMA shop RENAME TO lost"), run("CREATE SCHEMA shop"),
+			run("DROP SCHEMA shop CASCADE", "ALTER SCHEMA lost RENAME TO shop"),
+		})
+	})
+}
+
+// TestLostStore: where a store was that is gone, or empty, or another one, none opens until it is back, or an operator says
+// that a new one is meant.
+func TestLostStore(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		files := &certmagic.FileStorage{Path: t.TempDir()}
+		start := func() error {
+			store, err := Open(p.kind, p.dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := NewSource(store, SourceOptions{Storage: files})
+			defer s.Close()
+			return s.Start()
+		}
+		for range 2 {
+			if err := start(); err != nil {
+				t.Fatalf("got %v of a new store, or of the same one", err)
+			}
+		}
+		p.lose(t)
+		if p.kind == SQLite {
+			if err := start(); !errors.Is(err, ErrOther) || Exists(p.kind, p.dsn) {
+				t.Errorf("got %v where there is no file, want an error, and none", err)
+			}
+		}
+		p.empty(t)
+		if err := start(); !errors.Is(err, ErrOther) {
+			t.Errorf("got %v of an empty one", err)
+		}
+		other := opened(t, p.kind, p.dsn)
+		apply(t, other, say(gives("p", "ads")))
+		other.Close()
+		err := start()
+		if !errors.Is(err, ErrOther) {
+			t.Errorf("got %v of another one", err)
+		}
+		p.restore(t)
+		if err := start(); err != nil {
+			t.Errorf("got %v of the one that was put back", err)
+		}
+		p.lose(t)
+		p.empty(t)
+		marks, _ := filepath.Glob(filepath.Join(files.Path, "minimize/consent_stores/*"))
+		if len(marks) != 1 || !strings.Contains(err.Error(), "delete "+marks[0]) {
+			t.Fatalf("%v does not name the file to delete, one of %v", err, marks)
+		}
+		os.Remove(marks[0])
+		if err := start(); err != nil {
+			t.Errorf("got %v of a new one that is meant", err)
+		}
+	})
+}
+
+// TestLostWhileRunning: nobody is known of a store that vanished or became another one, and nothing is acknowledged that it
+// would not remember, until it is back.
+func TestLostWhileRunning(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		s := started(t, opened(t, p.kind, p.dsn), SourceOptions{})
+		tell(t, s, gives("p", "ads"))
+		expect(t, s, "p", "g")
+		p.lose(t)
+		p.empty(t)
+		other := opened(t, p.kind, p.dsn)
+		for range 3 {
+			apply(t, other, say(gives("p", "ads")))
+		}
+		until(t, "it is missed", func() bool { return !s.Fresh() })
+		expect(t, s, "p", "?")
+		if _, err := s.Apply(t.Context(), say(says("p", "ads", Object))); !errors.Is(err, ErrAway) {
+			t.Errorf("got %v of an objection", err)
+		}
+		if got := letters(record(t, other, "p")); got != "g" {
+			t.Errorf("it was stored in the other one: %s", got)
+		}
+	})
+}
+
+// TestBackWhileRunning: a store that was put back counts again without a restart.
+func TestBackWhileRunning(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		s := started(t, opened(t, p.kind, p.dsn), SourceOptions{})
+		tell(t, s, says("p", "ads", Object))
+		expect(t, s, "p", "o")
+		p.lose(t)
+		until(t, "it is missed", func() bool { return !s.Fresh() })
+		p.empty(t)
+		p.restore(t)
+		back(t, s)
+		expect(t, s, "p", "o")
+	})
+}
