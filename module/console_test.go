@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/module/console"
 )
 
@@ -245,6 +246,47 @@ func TestConsoleRoutes(t *testing.T) {
 	}
 }
 
+// TestConsoleAuditHealth: an audit log that is written again is no broken one, and what was lost is not forgotten.
+func TestConsoleAuditHealth(t *testing.T) {
+	d := newRegistry(t)
+	log := running.Load().audit
+	whole := log.chain
+	log.chain = auditlog.NewChain(fullDisk{}, whole.Head())
+	d.get("/api/orders", d.as("agent-1", "support"))
+	if page := d.page("now"); !strings.Contains(page, "cannot be written: ") {
+		t.Errorf("a full disk is not told of: %s", page)
+	}
+	log.chain = whole
+	d.get("/api/orders", d.as("agent-1", "support"))
+	if page := d.page("now"); !strings.Contains(page, "is written again; ") || strings.Contains(page, "cannot be written: ") {
+		t.Errorf("a log that is written again is told of as %s", page)
+	}
+}
+
+// TestConsoleOrganisations: for whom somebody reads is on Now and in Evidence, where the register has it; what else a token says
+// is nowhere.
+func TestConsoleOrganisations(t *testing.T) {
+	site := strings.ReplaceAll(consoleSite, "role {claim.role}\n\t\tpurpose", "role {claim.role}\n\t\torganisation {claim.org}\n\t\tpurpose")
+	d := newWatch(t, site)
+	d.write("rules/register.yaml", "minimize: 1\nrecipients:\n  callcentre: {kind: own, purposes: [after_sales]}\n")
+	global := "minimize {\nrules rules/*.yaml\nkeys keys\naudit output file audit.jsonl\n}"
+	if err := d.load(newBackend(t, says(jsonHead, someOrder)).addr, global, strings.ReplaceAll(site, "{issuer}", d.issuer.server.URL)); err != nil {
+		t.Fatal(err)
+	}
+	d.get("/api/orders", d.as("agent-1", "support", "org", "callcentre"))
+	d.get("/api/orders", d.as("agent-2", "support", "org", "a-stranger"))
+	for _, name := range []string{"now", "evidence"} {
+		page := d.page(name)
+		for _, want := range []string{"<strong>support</strong> of <strong>callcentre</strong>", "<strong>support</strong> of <strong>unregistered</strong>"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s lacks %s: %s", name, want, page)
+			}
+		}
+		(&answer{body: page}).hides(t, "a-stranger")
+	}
+	(&answer{body: d.auditLog() + d.read("caddy.log")}).hides(t, "a-stranger")
+}
+
 // TestConsoleHiddenRoutes: a handler that coverage cannot find, because it stands inside of one that it does not know, is
 // listed, too, by what the canary got there.
 func TestConsoleHiddenRoutes(t *testing.T) {
@@ -355,7 +397,7 @@ func TestConsoleFlows(t *testing.T) {
 	page := d.page("flows")
 	for _, want := range []string{
 		"1,203 values were sent", `<td>ads-partner</td><td>US</td><td class="number">1,200</td>`, `<td>callers</td>`, "device to ads-partner, US: 1,200",
-		`href="flows?group=device"`,
+		`href="flows?group=device"`, `<th scope="row"><code>support</code></th>`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q: %s", want, page)
