@@ -284,7 +284,12 @@ func TestConsoleOrganisations(t *testing.T) {
 		}
 		(&answer{body: page}).hides(t, "a-stranger")
 	}
-	(&answer{body: d.auditLog() + d.read("caddy.log")}).hides(t, "a-stranger")
+	d.get("/api/orders", d.as("agent-2", "support", "org", "a-stranger"))
+	log := d.read("caddy.log")
+	if strings.Count(log, "the organisation of a caller is in no register") != 1 || !strings.Contains(log, `"from":"{claim.org}"`) {
+		t.Errorf("who was refused cannot be found: %s", log)
+	}
+	(&answer{body: d.auditLog() + log}).hides(t, "a-stranger", "agent-2")
 }
 
 // TestConsoleHiddenRoutes: a handler that coverage cannot find, because it stands inside of one that it does not know, is
