@@ -134,9 +134,13 @@ is enough. With --summary not the entries, but who received what in all of them.
 	f.add(c)
 	asJSON := c.Flags().Bool("json", false, "Print the entries as they are, a line each; a summary as one JSON document")
 	summarized := c.Flags().Bool("summary", false, "Print who received what, how often, first and last")
+	byCaller := c.Flags().Bool("by-caller", false, "With --summary, add up each caller for itself, with how many data subjects the messages told of")
 	c.RunE = func(c *cobra.Command, paths []string) error {
+		if *byCaller && !*summarized {
+			return usageError(c, errors.New("reading --by-caller: it is for --summary"))
+		}
 		if *summarized {
-			return summarize(c, f, paths, *asJSON)
+			return summarize(c, f, paths, &auditlog.Summary{ByCaller: *byCaller}, *asJSON)
 		}
 		out := bufio.NewWriter(c.OutOrStdout())
 		p := newPainter(c.OutOrStdout())

@@ -14,21 +14,20 @@ import (
 )
 
 // summarize prints who received what in the entries that are meant.
-func summarize(c *cobra.Command, f *auditFlags, paths []string, asJSON bool) error {
-	s := &auditlog.Summary{}
+func summarize(c *cobra.Command, f *auditFlags, paths []string, s *auditlog.Summary, asJSON bool) error {
 	n, err := f.each(paths, c.ErrOrStderr(), s.Add)
 	switch {
 	case err != nil || n == 0:
 	case asJSON:
 		err = printJSON(c.OutOrStdout(), map[string]any{"entries": n, "received": s.Rows()})
 	default:
-		newPainter(c.OutOrStdout()).received(s.Rows(), len(f.subjects) > 0)
+		newPainter(c.OutOrStdout()).received(s.Rows(), len(f.subjects) > 0, s.ByCaller)
 	}
 	return auditShown(c, f, n, err)
 }
 
 // received prints who received what. About somebody, it says how much was about nobody else.
-func (p *painter) received(rows []*auditlog.Received, aboutSomebody bool) {
+func (p *painter) received(rows []*auditlog.Received, aboutSomebody, byCaller bool) {
 	shared := false
 	for i, r := range rows {
 		if i > 0 {
@@ -40,6 +39,9 @@ func (p *painter) received(rows []*auditlog.Received, aboutSomebody bool) {
 		}
 		fmt.Fprintln(p.out, head)
 		fmt.Fprintf(p.out, "  %s, %s\n", r.Said(aboutSomebody), r.Period())
+		if byCaller && r.Subjects > 0 {
+			fmt.Fprintf(p.out, "  %s data subjects, those of each message added up\n", humanize.Comma(int64(r.Subjects)))
+		}
 		if r.Report {
 			fmt.Fprintln(p.out, "  "+p.paint(yellow, "Report mode: everything was sent as it came."))
 		}

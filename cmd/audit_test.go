@@ -221,7 +221,7 @@ func aboutPeople(t *testing.T) (file, keys string) {
 		text = strings.ReplaceAll(text, "SUBJECT", auditlog.Token(ring, auditlog.Subject, "u-1"))
 		fmt.Fprintf(c, `{"time":"%s","decision":"d",%s,"subjects":%d,"people":[%s]}`+"\n", at, text, subjects, strings.Join(list, ","))
 	}
-	support := `"direction":"response","role":"support","purpose":"care","mode":"enforce","outcome":"minimized","values":{"contact.phone mask":2,"order keep":1}`
+	support := `"direction":"response","caller":"hm1_b","role":"support","purpose":"care","mode":"enforce","outcome":"minimized","values":{"contact.phone mask":2,"order keep":1}`
 	write("2026-10", "2026-10-01T10:00:00.000Z", support, "u-1")
 	write("2026-11", "2026-11-02T10:00:00.000Z", support, "u-2", "u-1")
 	write("2026-11", "2026-11-03T10:00:00.000Z", strings.Replace(support, "minimized", "refused", 1))
@@ -229,7 +229,7 @@ func aboutPeople(t *testing.T) (file, keys string) {
 	write("2026-11", "2026-11-04T10:00:00.000Z", strings.NewReplacer("care", "fraud", "support", "risk", "enforce", "report").Replace(support), "u-1")
 	write("2026-11", "2026-11-05T10:00:00.000Z", `"direction":"egress","role":"risk","recipient":"ads","recipient_country":"US","purpose":"advertising","mode":"enforce","outcome":"passed","values":{"device pseudonymize":1200}`, "u-1")
 	write("2026-11", "2026-11-06T10:00:00.000Z", `"direction":"consent","event":"read","subject":"SUBJECT","role":"dpo","purpose":""`)
-	write("2026-11", "2026-11-07T10:00:00.000Z", support, slices.Repeat([]string{"u-2"}, 20)...)
+	write("2026-11", "2026-11-07T10:00:00.000Z", strings.Replace(support, "hm1_b", "hm1_a", 1), slices.Repeat([]string{"u-2"}, 20)...)
 	if err := os.WriteFile(file, log.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -277,6 +277,14 @@ Values are counted over whole messages: where one is about others too, theirs ar
 	if out, _, _ := runAudit(t, "query", "--role", "support", "--until", "2026-11-03", "--summary", file); out !=
 		"support  care\n  3 messages, 1 refused, 2026-10-01 10:00Z to 2026-11-03 11:00Z\n  contact.phone  masked ×6\n  order          kept ×3\n" {
 		t.Errorf("got %s", out)
+	}
+	out, _, _ = runAudit(t, "query", "--direction", "response", "--summary", "--by-caller", file)
+	if first, _, _ := strings.Cut(out, "\n\n"); first != "support hm1_a  care\n  1 message, 2026-11-07 10:00Z\n  50 data subjects, those of each message added up\n"+
+		"  contact.phone  masked ×2\n  order          kept ×1" || strings.Count(out, "support hm1_") != 2 {
+		t.Errorf("by caller it says %s", out)
+	}
+	if _, errs, failed := runAudit(t, "query", "--by-caller", file); !failed || !strings.Contains(errs, "it is for --summary") {
+		t.Errorf("without a summary it says %s", errs)
 	}
 	if out, _, failed := runAudit(t, "query", "--subject", "u-9", "--keys", keys, "--summary", file); !failed || out != "" {
 		t.Errorf("of nobody it says %q", out)

@@ -39,6 +39,7 @@ looked at together; a Caddyfile brings its own with it, those of each route.
   contract, transfer   one that is over, missing, incomplete, or ends within 30 days
   idle-recipient       a recipient without an allow
   bypass               a route that reaches a backend without minimize, handle_errors too
+  buried               routes behind a console that takes every request
   report-mode          a route that changes nothing
   trusted-header       request headers that very many machines may set
   log-append, log-credentials, log-format, admin-open, encode-order, shared-cache

@@ -26,6 +26,7 @@ const (
 	lintAdmin       = "admin-open"
 	lintEncode      = "encode-order"
 	lintCache       = "shared-cache"
+	lintBuried      = "buried"
 )
 
 // gatewayLint is a gateway's configuration while it is looked at.
@@ -60,6 +61,13 @@ func (l *lint) gateway(path string) error {
 	}
 	for _, b := range bypasses {
 		g.report(g.lines.route(b.Route, directivesOf(b.Handler)), lintBypass, rules.SeverityWarning, "%s", b.String())
+	}
+	buried, err := minimize.Buried(config)
+	if err != nil {
+		return err
+	}
+	for _, route := range buried {
+		g.report(g.lines.at("minimize_console"), lintBuried, rules.SeverityError, "%s: %s", route, minimize.BuriedAdvice)
 	}
 	root := gjson.ParseBytes(config)
 	g.lintAdmin(root.Get("admin"))

@@ -105,6 +105,7 @@ func TestLintGateway(t *testing.T) {
 		{"encode as it is ordered", "", "encode", ""},
 		{"encode inside", "", "route /a {\n\t\tminimize\n\t\tencode\n\t\treverse_proxy localhost:9001\n\t}", "Caddyfile:15 encode-order"},
 		{"for shared caches", "", "minimize /a {\n\t\tcache \"public, max-age=60\"\n\t}", "Caddyfile:14 shared-cache"},
+		{"a console before everything", "", "minimize_console {\n\t\tcaller {\n\t\t\tid {http.auth.user.id}\n\t\t\trole {http.auth.user.role}\n\t\t}\n\t\troles dpo\n\t}", "Caddyfile:13 buried"},
 		{"for browsers", "", "minimize /a {\n\t\tcache \"private, max-age=60\"\n\t}", ""},
 	} {
 		site := strings.NewReplacer("\tGLOBAL\n", "\t"+c.global+"\n", "\tSITE\n", "\t"+c.site+"\n").Replace(lintSite)

@@ -94,6 +94,8 @@ type App struct {
 	files     watched
 	tokenKeys []*fileKeys // the static keys of tokens, watched like the rules
 
+	strangers atomic.Int64 // when one was told of (strangerEvery)
+
 	stop chan struct{}
 	done chan struct{}
 	kept chan struct{} // abroad is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,6 +24,7 @@ type audit struct {
 	metrics  *metrics
 	logger   *zap.Logger
 	chain    *auditlog.Chain // nil: there is no writer
+	failing  atomic.Bool     // the last line could not be written
 }
 
 // auditWriters are the open writers by their keys: across a reload of the configuration old and new app share one file.
@@ -101,6 +103,9 @@ func (l *audit) end(line *auditLine) *rules.Refusal {
 	line.close()
 	_, err := l.chain.Write(line.b)
 	auditLines.Put(line)
+	if failed := err != nil; l.failing.Load() != failed {
+		l.failing.Store(failed)
+	}
 	if err == nil {
 		l.metrics.auditEntries.Inc()
 		return nil

@@ -34,6 +34,9 @@ func (l *audit) write(m *message, res, candidate *result) *rules.Refusal {
 			line.text("recipient_country", entry.Country)
 		}
 	}
+	if m.organisation() == unregistered {
+		line.text("organisation", unregistered)
+	}
 	if m.judged != nil && res.outcome != outcomeRefused {
 		line.words("mechanism", m.judged.Mechanism())
 		line.people(m)
@@ -137,4 +140,16 @@ func (m *message) counterpart() (string, *rules.Recipient) {
 		return name, entry
 	}
 	return "", nil
+}
+
+// unregistered is said in place of an organisation that is in no register: it is a token's word, which may be anything.
+const unregistered = "unregistered"
+
+// organisation is the register's name of the caller's organisation; "": it has none.
+func (m *message) organisation() string {
+	name := m.disclosure.Caller.Organisation
+	if name != "" && m.rules.enforced.Recipient(name) == nil {
+		return unregistered
+	}
+	return name
 }

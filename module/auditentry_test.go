@@ -113,7 +113,7 @@ func TestAuditEntry(t *testing.T) {
 	)
 	want := consent + consent + consent +
 		judged + counts + "{contact.phone keep device.imei keep device.imei strip} node rules case" + told + "{token, token consent{given level policy}}\n" +
-		judged + "reason rule " + counts + "{contact.phone block device.imei block} node rules\n" +
+		judged + "reason rule " + counts + "{contact.phone block device.imei block} node rules organisation\n" +
 		judged + counts + "{contact.phone keep device.imei keep device.imei block} node rules recipient recipient_country" + told + "{token consent{given level policy}}\n" +
 		judged + "reason rule " + counts + "{contact.phone block network.ip strip} node rules recipient recipient_country\n" +
 		judged + counts + "{contact.phone keep network.ip strip} node rules recipient recipient_country mechanism" + told + "{token consent{given level policy}}\n" +

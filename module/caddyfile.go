@@ -27,7 +27,7 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("minimize_consent", parseConsentAPI)
 	// Right after encode, which is outside minimize: its answers are no upstream's, they tell people what is kept about them.
 	httpcaddyfile.RegisterDirectiveOrder("minimize_consent", httpcaddyfile.After, "encode")
-	httpcaddyfile.RegisterHandlerDirective("minimize_console", parseConsole)
+	httpcaddyfile.RegisterDirective("minimize_console", parseConsole)
 	httpcaddyfile.RegisterDirectiveOrder("minimize_console", httpcaddyfile.After, "encode") // for the same reason
 }
 

@@ -106,11 +106,7 @@ func (c *call) fail(w http.ResponseWriter, err error) error {
 	}
 	switch refusal.status {
 	case http.StatusUnauthorized:
-		challenge := "Bearer" // RFC 6750 section 3: no error where no token came
-		if c.denied != nil {
-			challenge += ` error="invalid_token", error_description="` + refusal.detail + `"`
-		}
-		w.Header().Set("WWW-Authenticate", challenge)
+		w.Header().Set("WWW-Authenticate", bearerChallenge(c.denied))
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}

@@ -28,7 +28,8 @@ type Console struct {
 	// Caller says who looks, as in `minimize`. It needs an id and a role, and no purpose.
 	Caller *Caller `json:"caller,omitempty"`
 
-	// Roles are those whose members may see the console. Anybody else gets 403. At least one is needed.
+	// Roles are those whose members may see the console. Anybody else gets 403, and who shows no valid token 401, where Caller
+	// reads tokens. At least one is needed.
 	Roles []string `json:"roles,omitempty"`
 
 	// People are those of Roles whose members may also search for a person: whose consents they are, and what was
@@ -119,6 +120,8 @@ type pageError struct {
 func (e *pageError) Error() string { return e.text }
 
 var (
+	errUnsigned  = &pageError{http.StatusUnauthorized, "Sign in to see this page"}
+	errUnchecked = &pageError{http.StatusServiceUnavailable, "Who you are cannot be checked at the moment"}
 	errNoPage    = &pageError{http.StatusNotFound, "There is no such page"}
 	errPageVerb  = &pageError{http.StatusMethodNotAllowed, "A page cannot be asked for like that"}
 	errNotYours  = &pageError{http.StatusForbidden, "You may not see this page"}
@@ -134,9 +137,12 @@ func (h *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if path.Base(dir) == "static" {
 		return h.asset(w, r, name)
 	}
-	v := h.visit(r)
-	if v == nil {
-		return h.refuse(w, r, errNotYours)
+	v, denied, wrong := h.visit(r)
+	if wrong != nil {
+		if wrong == errUnsigned {
+			w.Header().Set("WWW-Authenticate", bearerChallenge(denied))
+		}
+		return h.refuse(w, r, wrong)
 	}
 	if name == "" {
 		name = console.Pages[0].Name
@@ -173,26 +179,30 @@ func (p consolePage) allow() string {
 	return "GET, HEAD"
 }
 
-// visit says who looks; nil is somebody who may not.
-func (h *Console) visit(r *http.Request) *visit {
+// visit says who looks, or why they may not, and what was wrong with their token.
+func (h *Console) visit(r *http.Request) (v *visit, denied error, wrong *pageError) {
 	who := h.caller.identify(r)
 	is := h.caller.resolve(who)
 	i := slices.IndexFunc(is.Roles, func(role string) bool { return slices.Contains(h.Roles, role) })
 	why := ""
 	switch {
+	case who.err == errKeysUnavailable:
+		why, wrong = "its token cannot be checked", errUnchecked
 	case who.err != nil:
-		why = "its token does not count"
-	case is.ID == "":
-		why = "nobody says who it is"
+		why, wrong = "its token does not count", errUnsigned
+	case is.ID == "" && h.caller.tokens != nil && who.claims == nil:
+		why, wrong = "it showed no token", errUnsigned
+	case is.ID == "": // the site's authentication let it pass; how it asks who somebody is, only it knows
+		why, wrong = "nobody says who it is", errNotYours
 	case i < 0:
-		why = "its role is none of them"
+		why, wrong = "its role is none of them", errNotYours
 	}
-	if why != "" {
+	if wrong != nil {
 		h.logger.Warn("somebody was not let into the console", zap.String("why", why), zap.Error(who.err))
-		return nil
+		return nil, who.err, wrong
 	}
 	searches := slices.ContainsFunc(is.Roles, func(role string) bool { return slices.Contains(h.People, role) })
-	return &visit{h: h, r: r, id: is.ID, role: is.Roles[i], people: searches, now: time.Now()}
+	return &visit{h: h, r: r, id: is.ID, role: is.Roles[i], people: searches, now: time.Now()}, nil, nil
 }
 
 // consoleHead keeps a page to itself: nothing of another site runs in it, no other site has it in a frame, nobody keeps it.

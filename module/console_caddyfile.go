@@ -1,14 +1,40 @@
 package minimize
 
 import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+// parseConsole reads the directive with its matcher, as httpcaddyfile.RegisterHandlerDirective does, and looks at the matcher.
+func parseConsole(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next() // the directive name
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	if page := onePage(matcher); page != "" {
+		return nil, h.Errf("%s matches itself alone, and none of the console's pages below it: write `minimize_console %s/*`", page, strings.TrimSuffix(page, "/"))
+	}
 	handler := new(Console)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(matcher, handler), nil
+}
+
+// onePage is the first path of a matcher that has paths and none with something below it.
+func onePage(matcher caddy.ModuleMap) string {
+	var paths []string
+	if json.Unmarshal(matcher["path"], &paths) != nil || len(paths) == 0 ||
+		slices.ContainsFunc(paths, func(path string) bool { return strings.HasSuffix(path, "*") }) {
+		return ""
+	}
+	return paths[0]
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -19,7 +45,8 @@ func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	    people <names...>
 //	}
 //
-// The caller block is that of minimize. The matcher is a path that ends with a slash and a star, such as /console/*.
+// The caller block is that of minimize. The matcher is a path that ends with a slash and a star, such as /console/*. Without
+// one every request is the console's: on a site of its own, or inside of handle_path.
 func (h *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive name
 	if d.NextArg() {

@@ -33,7 +33,13 @@ func (v *visit) flows() (any, error) {
 	slices.SortFunc(view.Flows, console.CompareFlows)
 	view.Drawing = console.Draw(view.Flows)
 	view.Refused = refusedFlows(m)
-	view.Treated = treated(m.values, view.Group)
+	view.Treated = treated(m.values, func(s reading) string { return nameIn(view.Group, s.labels["category"]) })
+	view.Roles = treated(m.values, func(s reading) string {
+		if nameIn(view.Group, s.labels["category"]) == "" {
+			return ""
+		}
+		return s.labels["role"]
+	})
 	return view, nil
 }
 
@@ -87,10 +93,10 @@ func refusedFlows(m *metrics) (flows []console.RefusedFlow) {
 	return flows
 }
 
-// treated is what was done to the values of each group, or of each category of the chosen one.
-func treated(values prometheus.Collector, group string) (rows []console.Treated) {
+// treated is what was done to the values by the name that each is counted under. "": it is not counted.
+func treated(values prometheus.Collector, name func(reading) string) (rows []console.Treated) {
 	for _, s := range readingsOf(values) {
-		of := nameIn(group, s.labels["category"])
+		of := name(s)
 		action := slices.Index(console.Actions(), s.labels["action"])
 		if of == "" || action < 0 {
 			continue

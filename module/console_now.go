@@ -74,7 +74,7 @@ func outcomeKind(outcome string) string {
 
 func shown(m *recentMessage) console.Message {
 	view := console.Message{
-		At: m.at, Decision: m.decision, Direction: m.direction, Operation: m.operation, Role: m.role, Purpose: m.purpose, Recipient: m.recipient,
+		At: m.at, Decision: m.decision, Direction: m.direction, Operation: m.operation, Role: m.role, Organisation: m.organisation, Purpose: m.purpose, Recipient: m.recipient,
 		Country: m.country, Outcome: m.outcome, Kind: outcomeKind(m.outcome), Would: m.would, Reason: m.reason, Rule: m.rule, Status: m.status,
 	}
 	for _, value := range m.values {
@@ -187,8 +187,10 @@ func (a *App) auditHealth() console.Fact {
 	switch failed := valueOf(a.metrics.auditFailures); {
 	case a.audit.chain == nil:
 		fact.Text, fact.Kind = "none is configured: nothing can be proven later", console.Warn
+	case a.audit.failing.Load():
+		fact.Text, fact.Kind = fmt.Sprintf("cannot be written: %.0f lines are lost", failed), console.Bad
 	case failed > 0:
-		fact.Text, fact.Kind = fmt.Sprintf("%.0f lines could not be written", failed), console.Bad
+		fact.Text, fact.Kind = fmt.Sprintf("is written again; %.0f lines were lost since the start", failed), console.Warn
 	case a.AuditRequired:
 		fact.Text, fact.Kind = "what has no line is not sent", console.Good
 	default:

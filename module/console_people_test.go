@@ -92,6 +92,8 @@ func TestConsoleTry(t *testing.T) {
 		{"an operation that is none", "operation", "orders", "The operation is"},
 		{"nobody to send to", "direction", "egress", "Choose the recipient"},
 		{"a role that is none", "role", "boss", "anonymous"},
+		{"a claim that is none", "claims", "mfa=true team", "A claim is a name and a value"},
+		{"a case that is none", "case", "ticket", "A case is its kind"},
 	} {
 		changed := url.Values{}
 		for name, values := range form {
@@ -104,6 +106,28 @@ func TestConsoleTry(t *testing.T) {
 		}
 		if strings.Contains(page, "<script>") {
 			t.Errorf("%s: what was typed became a part of the page", c.name)
+		}
+	}
+	d.write("rules/cases.yaml", "minimize: 1\nallow:\n  - {id: in-a-ticket, to: support, for: after_sales, case: ticket, when: {mfa: true}, keep: [contact.phone]}\n"+
+		"  - {id: of-a-ward, to: guardian, for: after_sales, keep: [contact.phone]}\n")
+	eventually(t, func() bool { return running.Load().loads.Load() > 0 })
+	for _, c := range []struct{ more, want string }{
+		{"case=ticket:u1&claims=mfa%3Dtrue+team%3Da", "in-a-ticket"},
+		{"case=ticket:u2&claims=mfa%3Dtrue", "support-sees-masked"},
+		{"case=ticket:u1", "support-sees-masked"},
+		{"role=&id=g-1&guardian=u2+u1", "of-a-ward"},
+	} {
+		filled, err := url.ParseQuery(c.more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, values := range form {
+			if !filled.Has(name) {
+				filled[name] = values
+			}
+		}
+		if _, page := d.post("try", officer, filled); !strings.Contains(page, "by <code>"+c.want) {
+			t.Errorf("%s: the phone is not there by %s: %s", c.more, c.want, page)
 		}
 	}
 	if status, _ := d.post("try", officer, url.Values{"document": {strings.Repeat("\x00", maxTried+20<<10)}}); status != http.StatusRequestEntityTooLarge {
@@ -185,6 +209,18 @@ func TestConsoleEvidence(t *testing.T) {
 		if status != 200 || rows(page) != c.rows || !strings.Contains(page, c.want) {
 			t.Errorf("%s: got %d with %d rows, want %d and %q", c.name, status, rows(page), c.rows, c.want)
 		}
+	}
+	if _, page := d.post("evidence", privacy, url.Values{"subject": {"u1"}, "before": {"40"}}); strings.Contains(page, "Who received what") || rows(page) != 30 {
+		t.Errorf("older entries have the summary again, or are %d", rows(page))
+	}
+	for range cap(readingAtOnce) {
+		readingAtOnce <- struct{}{}
+	}
+	if _, page := d.post("evidence", officer, url.Values{}); rows(page) != 0 || !strings.Contains(page, "Others are searching the log now") {
+		t.Errorf("beside as many searches as there may be: %s", page)
+	}
+	for range cap(readingAtOnce) {
+		<-readingAtOnce
 	}
 	if page := d.page("evidence?caller=agent-2&subject=u1"); rows(page) != 30 {
 		t.Error("an id in the address is searched for")

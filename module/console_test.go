@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/module/console"
 )
 
@@ -98,12 +99,12 @@ func TestConsoleCallers(t *testing.T) {
 		header             []string
 		status             int
 	}{
-		{"nobody", "GET", "now", nil, 403},
-		{"bad token", "GET", "now", []string{"Authorization: Bearer x.y.z"}, 403},
+		{"nobody", "GET", "now", nil, 401},
+		{"a bad token", "GET", "now", []string{"Authorization: Bearer x.y.z"}, 401},
 		{"another role", "GET", "now", []string{d.as("agent-1", "support")}, 403},
 		{"no id", "GET", "now", []string{d.as("", "security")}, 403},
-		{"a role in a header", "GET", "now", []string{"X-Role: security", "Role: security"}, 403},
-		{"a page that is not there, to nobody", "GET", "nope", nil, 403},
+		{"a role in a header", "GET", "now", []string{"X-Role: security", "Role: security"}, 401},
+		{"a page that is not there, to nobody", "GET", "nope", nil, 401},
 		{"page", "GET", "now", []string{officer}, 200},
 		{"the root", "GET", "", []string{officer}, 200},
 		{"its head", "HEAD", "now", []string{officer}, 200},
@@ -135,6 +136,15 @@ func TestConsoleCallers(t *testing.T) {
 				if got := a.header.Get(name); got != want {
 					t.Errorf("%s is %q", name, got)
 				}
+			}
+			challenge := ""
+			if test.status == 401 { // RFC 6750 section 3: an error only where a token came
+				if challenge = "Bearer"; len(test.header) > 0 && strings.HasPrefix(test.header[0], "Authorization") {
+					challenge = `Bearer error="invalid_token", error_description="` + errTokenMalformed.Error() + `"`
+				}
+			}
+			if got := a.header.Get("WWW-Authenticate"); got != challenge {
+				t.Errorf("WWW-Authenticate is %q, want %q", got, challenge)
 			}
 			if (a.header.Get("Allow") != "") != (test.status == 405) {
 				t.Errorf("Allow is %q", a.header.Get("Allow"))
@@ -234,6 +244,52 @@ func TestConsoleRoutes(t *testing.T) {
 	if i, j := strings.Index(page, "not covered"), strings.Index(page, ">report<"); i > j {
 		t.Error("what is worst is not first")
 	}
+}
+
+// TestConsoleAuditHealth: an audit log that is written again is no broken one, and what was lost is not forgotten.
+func TestConsoleAuditHealth(t *testing.T) {
+	d := newRegistry(t)
+	log := running.Load().audit
+	whole := log.chain
+	log.chain = auditlog.NewChain(fullDisk{}, whole.Head())
+	d.get("/api/orders", d.as("agent-1", "support"))
+	if page := d.page("now"); !strings.Contains(page, "cannot be written: ") {
+		t.Errorf("a full disk is not told of: %s", page)
+	}
+	log.chain = whole
+	d.get("/api/orders", d.as("agent-1", "support"))
+	if page := d.page("now"); !strings.Contains(page, "is written again; ") || strings.Contains(page, "cannot be written: ") {
+		t.Errorf("a log that is written again is told of as %s", page)
+	}
+}
+
+// TestConsoleOrganisations: for whom somebody reads is on Now and in Evidence, where the register has it; what else a token says
+// is nowhere.
+func TestConsoleOrganisations(t *testing.T) {
+	site := strings.ReplaceAll(consoleSite, "role {claim.role}\n\t\tpurpose", "role {claim.role}\n\t\torganisation {claim.org}\n\t\tpurpose")
+	d := newWatch(t, site)
+	d.write("rules/register.yaml", "minimize: 1\nrecipients:\n  callcentre: {kind: own, purposes: [after_sales]}\n")
+	global := "minimize {\nrules rules/*.yaml\nkeys keys\naudit output file audit.jsonl\n}"
+	if err := d.load(newBackend(t, says(jsonHead, someOrder)).addr, global, strings.ReplaceAll(site, "{issuer}", d.issuer.server.URL)); err != nil {
+		t.Fatal(err)
+	}
+	d.get("/api/orders", d.as("agent-1", "support", "org", "callcentre"))
+	d.get("/api/orders", d.as("agent-2", "support", "org", "a-stranger"))
+	for _, name := range []string{"now", "evidence"} {
+		page := d.page(name)
+		for _, want := range []string{"<strong>support</strong> of <strong>callcentre</strong>", "<strong>support</strong> of <strong>unregistered</strong>"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s lacks %s: %s", name, want, page)
+			}
+		}
+		(&answer{body: page}).hides(t, "a-stranger")
+	}
+	d.get("/api/orders", d.as("agent-2", "support", "org", "a-stranger"))
+	log := d.read("caddy.log")
+	if strings.Count(log, "the organisation of a caller is in no register") != 1 || !strings.Contains(log, `"from":"{claim.org}"`) {
+		t.Errorf("who was refused cannot be found: %s", log)
+	}
+	(&answer{body: d.auditLog() + log}).hides(t, "a-stranger", "agent-2")
 }
 
 // TestConsoleHiddenRoutes: a handler that coverage cannot find, because it stands inside of one that it does not know, is
@@ -346,7 +402,7 @@ func TestConsoleFlows(t *testing.T) {
 	page := d.page("flows")
 	for _, want := range []string{
 		"1,203 values were sent", `<td>ads-partner</td><td>US</td><td class="number">1,200</td>`, `<td>callers</td>`, "device to ads-partner, US: 1,200",
-		`href="flows?group=device"`,
+		`href="flows?group=device"`, `<th scope="row"><code>support</code></th>`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q: %s", want, page)
@@ -370,6 +426,11 @@ func TestConsoleErrors(t *testing.T) {
 		{"a header as a role", "minimize_console {\ncaller {\nid {http.auth.user.id}\nrole {header.X-Role}\n}\nroles security\n}", "can be written by every client"},
 		{"people beside the roles", "minimize_console {\n" + caller + "\nroles security\npeople privacy\n}", `the role "privacy" may not see the console`},
 		{"unknown option", "minimize_console {\n" + caller + "\nroles security\npages now\n}", "unknown option"},
+		{"a path of one page", "minimize_console /console {\n" + caller + "\nroles security\n}", "write `minimize_console /console/*`"},
+		{"a named matcher of one page", "@c path /a/ /b\nminimize_console @c {\n" + caller + "\nroles security\n}", "write `minimize_console /a/*`"},
+		{"before a backend", "minimize_console {\n" + caller + "\nroles security\n}\nreverse_proxy {upstream}", "write `minimize_console /console/*`"},
+		{"before a block", "minimize_console {\n" + caller + "\nroles security\n}\nhandle /api/* {\nrespond ok\n}", "what stands behind it gets none"},
+		{"before a block of its own block", "handle /c/* {\nminimize_console {\n" + caller + "\nroles security\n}\nrespond ok\n}", "what stands behind it gets none"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := prepare(t)
@@ -407,6 +468,48 @@ func TestConsoleStands(t *testing.T) {
 	g.get("/api/orders")
 	if all, seen := recentMessages.list(); seen != 0 || len(all) != 0 {
 		t.Errorf("%d messages are remembered for nobody", seen)
+	}
+}
+
+// TestConsoleAlone: where nothing stands behind it, a console needs no matcher, and its first page can have a path of its own.
+func TestConsoleAlone(t *testing.T) {
+	own, _, _ := strings.Cut(consoleSite, "minimize /api/*")
+	for name, site := range map[string]string{
+		"a site of its own": strings.Replace(own, "/console/*", "", 1) + "encode",
+		"two paths":         "@c path /console /console/*\n" + strings.Replace(consoleSite, "/console/*", "@c", 1),
+		"one host":          "@c host internal.example.com\n" + strings.Replace(consoleSite, "/console/*", "@c", 1),
+	} {
+		t.Run(name, func(t *testing.T) { newWatch(t, site) })
+	}
+}
+
+// TestConsoleSignIn: how a browser, which sends no token by itself, comes to one: the ways that the README shows.
+func TestConsoleSignIn(t *testing.T) {
+	d := newWatch(t, "request_header /console/* Authorization \"Bearer {cookie.id_token}\"\n"+consoleSite)
+	_, token, _ := strings.Cut(d.as("officer-9", "security"), "Bearer ")
+	for cookie, want := range map[string]int{"id_token=" + token: 200, "id_token=" + token + "x": 401, "": 401} {
+		if a := d.get("/console/now", "Cookie: "+cookie); a.status != want {
+			t.Errorf("by a cookie: got %d, want %d: %s", a.status, want, a.body)
+		}
+	}
+	for answer, want := range map[string]int{"202 Accepted\nAuthorization: Bearer " + token: 200, "202 Accepted": 401, "401 Unauthorized": 302} {
+		guard := newBackend(t, says(answer, ""))
+		site := "forward_auth /console/* " + guard.addr + ` {
+			uri /oauth2/auth
+			copy_headers Authorization
+			@stranger status 401
+			handle_response @stranger {
+				redir * /oauth2/sign_in?rd={uri}
+			}
+		}
+		` + consoleSite
+		if err := d.load("127.0.0.1:1", "", strings.ReplaceAll(site, "{issuer}", d.issuer.server.URL)); err != nil {
+			t.Fatal(err)
+		}
+		a := d.get("/console/now")
+		if a.status != want || want == 302 && a.header.Get("Location") != "/oauth2/sign_in?rd=/console/now" {
+			t.Errorf("by forward_auth, whose answer is %q: got %d %s", answer[:3], a.status, a.header.Get("Location"))
+		}
 	}
 }
 

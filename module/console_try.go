@@ -121,7 +121,8 @@ var tryDirections = []console.Option{
 func tryForm(set *rules.Ruleset, documents []string, form url.Values) console.TryForm {
 	f := console.TryForm{
 		ID: form.Get("id"), Organisation: form.Get("organisation"), Country: form.Get("country"),
-		Operation: form.Get("operation"), Document: form.Get("document"),
+		Operation: form.Get("operation"), Document: form.Get("document"), Subject: form.Get("subject"), Guardian: form.Get("guardian"),
+		Case: form.Get("case"), Claims: form.Get("claims"),
 	}
 	for _, key := range documents {
 		f.Choices = append(f.Choices, console.Option{Value: key, Text: choiceName(key), Chosen: key == form.Get("documents")})
@@ -177,7 +178,10 @@ func (t *trial) judge() (account *explain.Account, wrong string) {
 	if err != nil {
 		return nil, "The operation is a method and a path, such as GET /api/orders."
 	}
-	d := t.disclosure()
+	d, wrong := t.disclosure()
+	if wrong != "" {
+		return nil, wrong
+	}
 	if d.Position == rules.Egress && d.Recipient == "" {
 		return nil, "Choose the recipient that it goes to, or another direction."
 	}
@@ -199,14 +203,30 @@ func (t *trial) operation() (rules.Operation, error) {
 	return rules.Operation{Method: http.MethodGet, Path: "/"}, nil
 }
 
-func (t *trial) disclosure() *rules.Disclosure {
+// disclosure is what the engine takes. wrong is for who filled in the form.
+func (t *trial) disclosure() (d *rules.Disclosure, wrong string) {
 	get := func(name string) string { return strings.TrimSpace(t.form.Get(name)) }
 	known := slices.DeleteFunc(slices.Clone(t.form["role"]), func(role string) bool { return !t.set.KnowsRole(role) })
-	d := &rules.Disclosure{
+	d = &rules.Disclosure{
 		Caller: rules.Caller{
-			ID: get("id"), Roles: known, Organisation: get("organisation"), Country: strings.ToUpper(get("country")), Claims: map[string]string{},
+			ID: get("id"), Roles: known, Organisation: get("organisation"), Country: strings.ToUpper(get("country")),
+			Guardian: strings.Fields(get("guardian")), Claims: map[string]string{},
 		},
-		Purpose: get("purpose"), Time: t.now,
+		Purpose: get("purpose"), Subject: get("subject"), Time: t.now,
+	}
+	for _, claim := range strings.Fields(get("claims")) {
+		name, value, ok := strings.Cut(claim, "=")
+		if !ok {
+			return nil, "A claim is a name and a value, such as mfa=true. Several stand beside each other, with blanks between them."
+		}
+		d.Caller.Claims[name] = value
+	}
+	if acts := get("case"); acts != "" {
+		kind, subject, ok := strings.Cut(acts, ":")
+		if !ok {
+			return nil, "A case is its kind and whom it is about, such as ticket:u-1."
+		}
+		d.Caller.Case = &rules.Case{Kind: kind, Subject: subject}
 	}
 	switch get("direction") {
 	case "egress":
@@ -215,7 +235,7 @@ func (t *trial) disclosure() *rules.Disclosure {
 		d.Position, d.Recipient = rules.Inbound, get("recipient")
 	}
 	d.People = t.people(d)
-	return d
+	return d, ""
 }
 
 // people are the data subjects, who all agreed to the same.

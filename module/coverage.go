@@ -74,6 +74,28 @@ func Bypasses(config []byte) ([]Bypass, error) {
 	return bypasses(sites), nil
 }
 
+// Buried returns the routes of an adapted configuration in which a console takes every request, also those of handlers that stand
+// behind it.
+func Buried(config []byte) ([]string, error) {
+	sites, err := sitesOfJSON(config)
+	return buried(sites), err
+}
+
+func buried(sites []site) []string {
+	var w coverageWalk
+	w.sites(sites)
+	return w.buried
+}
+
+// BuriedAdvice is what to write where a console takes every request.
+const BuriedAdvice = "minimize_console takes every request there, and what stands behind it gets none: write `minimize_console /console/*`"
+
+// buries reports whether there is a console without a matcher before other handlers: it answers everything, and asks nobody.
+func (h *hop) buries(later []hop) bool {
+	i := slices.IndexFunc(h.handlers, func(l link) bool { return l.name == "minimize_console" })
+	return i >= 0 && h.match == "" && !h.grouped && (i+1 < len(h.handlers) || len(later) > 0)
+}
+
 func bypasses(sites []site) []Bypass {
 	var w coverageWalk
 	w.sites(sites)
@@ -102,6 +124,7 @@ type coverageWalk struct {
 	titles map[*Handler]string // nil: nobody asks
 	depth  int
 	found  []Bypass
+	buried []string // routes in which a console stands before handlers that are never asked
 }
 
 func (w *coverageWalk) sites(sites []site) {
@@ -120,8 +143,11 @@ func (w *coverageWalk) walk(where string, routes []hop, c cover) {
 		return // named routes that invoke each other
 	}
 	defer func() { w.depth-- }()
-	for _, route := range routes {
+	for i, route := range routes {
 		w.hop(strings.TrimSuffix(where+", "+route.title, ", "), route, c)
+		if route.buries(routes[i+1:]) {
+			w.buried = append(w.buried, where)
+		}
 		covers := slices.ContainsFunc(route.handlers, func(l link) bool { return l.name == "minimize" })
 		switch {
 		case !covers || route.grouped:
@@ -183,6 +209,9 @@ func (a *App) checkCoverage() error {
 	sites, err := a.provisionedSites()
 	if err != nil {
 		return err
+	}
+	if routes := buried(sites); len(routes) > 0 {
+		return fmt.Errorf("%s: %s", routes[0], BuriedAdvice)
 	}
 	found := bypasses(sites)
 	a.titles = a.titlesOf(sites)

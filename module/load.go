@@ -87,6 +87,16 @@ type loaded struct {
 	keys      *rules.KeyRing
 }
 
+// changed is when the newest of the files was written, as seconds; 0 where all of them are packs.
+func (l *loaded) changed() (newest int64) {
+	for _, file := range l.files {
+		if info, err := os.Stat(file.Name); err == nil {
+			newest = max(newest, info.ModTime().Unix())
+		}
+	}
+	return newest
+}
+
 // load parses the documents and reports what is wrong in all of them at once.
 func load(f *files) (l *loaded, err error) {
 	l = &loaded{files: f.rules}

@@ -31,6 +31,7 @@ type metrics struct {
 	wouldEgress    *prometheus.CounterVec
 	wouldStay      *prometheus.CounterVec
 	rulesLoaded    prometheus.Gauge
+	rulesChanged   prometheus.Gauge
 	rulesInfo      *prometheus.GaugeVec
 	rulesBroken    prometheus.Gauge
 	rulesFailures  prometheus.Counter
@@ -97,6 +98,7 @@ func newMetrics() *metrics {
 		egressRefusals: counter("egress_refusals_total", "Requests to recipients refused or cut off, by the first reason.", "recipient", "country", "reason"),
 		wouldEgress:    counter("would_egress_total", "Requests to recipients by the outcome that enforcing would have had.", "because", "recipient", "country", "outcome"),
 		wouldStay:      counter("would_egress_refusals_total", "Requests to recipients that enforcing would have refused, by the first reason.", "because", "recipient", "country", "reason"),
+		rulesChanged:   gauge("rules_changed_timestamp_seconds", "When the newest rule file in force was written, by its modification time; 0: all are packs."),
 		rulesLoaded:    gauge("rules_loaded_timestamp_seconds", "When the rules in force were loaded."),
 		rulesBroken:    gauge("rules_broken", "1 while the rule files do not load and older rules are in force."),
 		rulesFailures:  plain("rules_reload_failures_total", "Changes of rules or keys that did not load."),
@@ -208,6 +210,7 @@ func (m *metrics) reloaded(a *App, err error) {
 	}
 	m.rulesBroken.Set(0)
 	m.rulesLoaded.SetToCurrentTime()
+	m.rulesChanged.Set(float64(a.loaded.changed()))
 	m.rulesInfo.Reset()
 	for documents, set := range *a.current.Load() {
 		if documents == "" {

@@ -19,6 +19,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/caddy-minimize/minimize/rules"
 )
 
 // peopleAbroad counts the data subjects whose data left for each country since 1 January: what a company may do without an
@@ -231,6 +233,9 @@ func (p *peopleAbroad) decode(data []byte) error {
 	}
 	people := map[string]*hyperloglog.Sketch{}
 	for country, data := range stored.People {
+		if !rules.IsPlace(country) { // it becomes a label
+			return errors.New("a country is none that is written here")
+		}
 		sketch := hyperloglog.NewNoSparse()
 		empty, err := sketch.MarshalBinary()
 		if err != nil {

@@ -361,6 +361,25 @@ func TestPeopleAbroadLines(t *testing.T) {
 	}
 }
 
+// TestStoredPlaces: what becomes a label is a country or a zone, whoever wrote the file.
+func TestStoredPlaces(t *testing.T) {
+	now := time.Now()
+	for place, want := range map[string]bool{
+		"US": true, "EEA": true, "GBA_9": true, "us": false, "UK": false, "": false, "u1@example.com": false, "138****8000": false, strings.Repeat("A", 65): false,
+	} {
+		p := newPeopleAbroad(nil, &now)
+		p.count(departure{place, 1})
+		stored, err := p.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := newPeopleAbroad(nil, &now)
+		if err := read.decode(stored); (err == nil) != want || (read.people != nil) != want {
+			t.Errorf("%q: %v", place, err)
+		}
+	}
+}
+
 // FuzzStoredPeople: whatever stands in the file, it is a count or it is broken.
 func FuzzStoredPeople(f *testing.F) {
 	now := time.Now()

@@ -21,6 +21,7 @@ type recent struct {
 type recentMessage struct {
 	at                                   time.Time
 	decision, direction, operation, role string
+	organisation                         string // of the caller
 	purpose, recipient, country, outcome string
 	reason, rule                         string
 	status                               int
@@ -40,7 +41,7 @@ func (r *recent) add(m *message, res *result, would bool) {
 	}
 	entry := recentMessage{
 		at: time.Now(), decision: m.id, direction: m.direction(), operation: m.operation(), role: m.role(), purpose: m.purpose(),
-		recipient: m.disclosure.Recipient, country: m.disclosure.Caller.Country, outcome: res.outcome, status: res.status,
+		organisation: m.organisation(), recipient: m.disclosure.Recipient, country: m.disclosure.Caller.Country, outcome: res.outcome, status: res.status,
 		would: would, values: recentValues(m.rules.enforced, res.report),
 	}
 	if entry.recipient != "" {

@@ -3,6 +3,9 @@ package minimize
 import (
 	"mime"
 	"net/http"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-minimize/minimize/module/auditlog"
 	"github.com/caddy-minimize/minimize/rules"
@@ -152,10 +155,28 @@ func (m *message) recordResult(res, candidate *result) *rules.Refusal {
 	m.h.metrics.record(m, res)
 	m.h.metrics.wouldRecord(m, "candidate", candidate)
 	m.h.app.recent.add(m, res, false)
+	m.warnStranger(res)
 	if res.refusal != nil && m.h.app.events != nil {
 		m.emit(res)
 	}
 	return nil
+}
+
+// strangerEvery is how often a line says that somebody reads for an organisation that nobody registered: one caller can ask often.
+const strangerEvery = time.Minute
+
+// warnStranger says where the organisation came from that a message was refused for. Which one it is, is a token's word and stands
+// nowhere: whose token it was, the audit entry says.
+func (m *message) warnStranger(res *result) {
+	if res.refusal == nil || res.refusal.Reason != rules.RecipientUnknown || m.organisation() != unregistered {
+		return
+	}
+	now, last := time.Now().UnixNano(), m.h.app.strangers.Load()
+	if now-last < int64(strangerEvery) || !m.h.app.strangers.CompareAndSwap(last, now) {
+		return
+	}
+	m.h.logger.Warn("the organisation of a caller is in no register: the audit entry of this decision has the caller, and the token's issuer knows the organisation",
+		zap.String("decision", m.id), zap.String("operation", m.operation()), zap.String("role", m.role()), zap.String("from", m.h.caller.organisation.text))
 }
 
 // emit tells Caddy's events app of a refusal.

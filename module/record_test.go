@@ -80,7 +80,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`caddy_minimize_messages_total{outcome="minimized",role="support"}`,
 		`caddy_minimize_values_total{action="strip",category="device.imei",role="support"}`,
-		`caddy_minimize_rules_info{documents="all",hash="`, "caddy_minimize_rules_loaded_timestamp_seconds", "caddy_minimize_engine_seconds_bucket",
+		`caddy_minimize_rules_info{documents="all",hash="`, "caddy_minimize_rules_loaded_timestamp_seconds", "caddy_minimize_rules_changed_timestamp_seconds", "caddy_minimize_engine_seconds_bucket",
 		`caddy_minimize_refusals_total{reason="unreadable"}`, "caddy_minimize_hold_memory_bytes 0", "caddy_minimize_rules_broken 0",
 		`caddy_minimize_body_bytes_total{direction="read"}`,
 	} {
@@ -88,6 +88,23 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
+}
+
+// TestRulesChanged: the newest file says how old the rules are, whoever restarted since.
+func TestRulesChanged(t *testing.T) {
+	g := prepare(t)
+	g.write("rules/more.yaml", "minimize: 1\nroles: [courier]\n")
+	for name, at := range map[string]int64{"rules/shop.yaml": 1_700_000_000, "rules/more.yaml": 1_750_000_000} {
+		if err := os.Chtimes(filepath.Join(g.dir, name), time.Time{}, time.Unix(at, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.load("127.0.0.1:1", "", shop); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return counter(t, "caddy_minimize_rules_changed_timestamp_seconds") == 1_750_000_000 })
+	g.write("rules/more.yaml", "minimize: 1\nroles: [driver]\n")
+	eventually(t, func() bool { return counter(t, "caddy_minimize_rules_changed_timestamp_seconds") > 1_750_000_000 })
 }
 
 // TestEngineTime: it is the enforced rules' own, without candidates and slow clients. The clock stands still but for sleeps.

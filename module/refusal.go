@@ -136,8 +136,7 @@ func (m *message) unauthorized(w http.ResponseWriter) error {
 	if m.denied == errKeysUnavailable {
 		return m.refuse(w, &rules.Refusal{Reason: rules.Unavailable, Detail: m.denied.Error()}, 0)
 	}
-	// RFC 6750 section 3.1
-	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+m.denied.Error()+`"`)
+	w.Header().Set("WWW-Authenticate", bearerChallenge(m.denied))
 	return problem(w, m.id, http.StatusUnauthorized, m.denied.Error(), nil)
 }
 

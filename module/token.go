@@ -60,6 +60,15 @@ var (
 	errKeysUnavailable = errors.New("the issuer's keys cannot be fetched now, so the token cannot be checked")
 )
 
+// bearerChallenge asks for a token. Where one came that does not count it says why, and where none came it names no error
+// (RFC 6750 section 3).
+func bearerChallenge(denied error) string {
+	if denied == nil {
+		return "Bearer"
+	}
+	return `Bearer error="invalid_token", error_description="` + denied.Error() + `"`
+}
+
 // tokens verifies the tokens of one issuer.
 type tokens struct {
 	issuer     string

@@ -21,6 +21,9 @@ type Zone struct {
 	Members []string // countries, without those of zones twice; sorted
 }
 
+// IsPlace reports whether this can be a country or a zone.
+func IsPlace(s string) bool { return IsCountry(s) || isZoneName(s) && len(s) <= 64 }
+
 // isZoneName reports whether this can be a zone's name. It is longer than any country's code, so that a code gone wrong, such
 // as UK, is never taken for a zone.
 func isZoneName(s string) bool {

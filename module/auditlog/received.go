@@ -10,8 +10,12 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Receiver is who got to know it, in words: a role, or a recipient.
+// Receiver is who got to know it, in words: a role, or a recipient, and a caller's token where it is added up by caller.
 func (r *Received) Receiver() string {
+	return strings.TrimSpace(r.receiver() + " " + r.Caller)
+}
+
+func (r *Received) receiver() string {
 	recipient := r.Recipient
 	if r.Country != "" {
 		recipient += " in " + r.Country

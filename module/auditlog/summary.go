@@ -17,7 +17,9 @@ type Received struct {
 	Recipient string                    `json:"recipient,omitempty"` // of the register
 	Country   string                    `json:"recipient_country,omitempty"`
 	Report    bool                      `json:"report,omitempty"` // nothing was minimized: what the rules would have changed was sent as it came
+	Caller    string                    `json:"caller,omitempty"` // the token, where it is added up by caller
 	Messages  int                       `json:"messages"`         // that were sent
+	Subjects  int                       `json:"subjects"`         // data subjects of these, added up: who is in two counts twice
 	Alone     int                       `json:"alone"`            // of these, about one data subject and nobody else
 	Refused   int                       `json:"refused"`
 	First     time.Time                 `json:"first"`
@@ -28,12 +30,15 @@ type Received struct {
 }
 
 type receiver struct {
-	direction, role, recipient, country string
-	report                              bool
+	direction, role, recipient, country, caller string
+	report                                      bool
 }
 
 // Summary adds entries up to who received what. It grows with the rules' words, not with the log.
-type Summary struct{ rows map[receiver]*Received }
+type Summary struct {
+	ByCaller bool // each caller for itself, the one who was told of the most first: it grows with them
+	rows     map[receiver]*Received
+}
 
 // Add adds an entry. A message without an answer of its backend told nobody anything, but for what report mode let pass of it.
 func (s *Summary) Add(entry gjson.Result) error {
@@ -44,7 +49,10 @@ func (s *Summary) Add(entry gjson.Result) error {
 		return nil
 	}
 	text := func(name string) string { return entry.Get(name).String() }
-	to := receiver{text("direction"), text("role"), text("recipient"), text("recipient_country"), text("mode") == "report"}
+	to := receiver{text("direction"), text("role"), text("recipient"), text("recipient_country"), "", text("mode") == "report"}
+	if s.ByCaller {
+		to.caller = text("caller")
+	}
 	if to.direction == "egress" || to.direction == "inbound" && to.recipient != "" {
 		to.role = ""
 	}
@@ -54,7 +62,7 @@ func (s *Summary) Add(entry gjson.Result) error {
 	r := s.rows[to]
 	if r == nil {
 		r = &Received{
-			Direction: to.direction, Role: to.role, Recipient: to.recipient, Country: to.country, Report: to.report,
+			Direction: to.direction, Role: to.role, Recipient: to.recipient, Country: to.country, Caller: to.caller, Report: to.report,
 			Values: map[string]map[string]int{}, Events: map[string]int{},
 		}
 		s.rows[to] = r
@@ -85,6 +93,7 @@ func (r *Received) add(entry gjson.Result) {
 		return
 	}
 	r.Messages++
+	r.Subjects += int(entry.Get("subjects").Int())
 	if entry.Get("subjects").Int() == 1 {
 		r.Alone++
 	}
@@ -101,9 +110,12 @@ func (r *Received) add(entry gjson.Result) {
 	})
 }
 
-// Rows are who received what, the last one first.
+// Rows are who received what, the last one first; by caller, the one who was told of the most.
 func (s *Summary) Rows() []*Received {
 	return slices.SortedFunc(maps.Values(s.rows), func(a, b *Received) int {
-		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Recipient, b.Recipient), cmp.Compare(a.Country, b.Country))
+		if s.ByCaller && a.Subjects != b.Subjects {
+			return cmp.Compare(b.Subjects, a.Subjects)
+		}
+		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Recipient, b.Recipient), cmp.Compare(a.Country, b.Country), cmp.Compare(a.Caller, b.Caller))
 	})
 }

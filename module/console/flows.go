@@ -10,7 +10,8 @@ type Flows struct {
 	Flows   []Flow   // the greatest first
 	Drawing Drawing
 	Refused []RefusedFlow
-	Treated []Treated
+	Treated []Treated // by category or group
+	Roles   []Treated // by the caller's role
 }
 
 // Flow is how many values of a category, or a group of them, went to a recipient in a country.
@@ -26,7 +27,7 @@ type RefusedFlow struct {
 	Count               int64
 }
 
-// Treated is what was done to the values of a category, or a group of them.
+// Treated is what was done to the values of a category, of a group of them, or for a role.
 type Treated struct {
 	Name   string
 	Counts [6]int64 // by Actions

@@ -35,21 +35,22 @@ type Share struct {
 
 // Message is one decision.
 type Message struct {
-	At        time.Time
-	Decision  string
-	Direction string
-	Operation string
-	Role      string
-	Purpose   string
-	Recipient string
-	Country   string
-	Outcome   string
-	Kind      string // of the outcome, as a Share has it
-	Would     bool   // report mode: what enforcing would have done
-	Reason    string
-	Rule      string
-	Status    int
-	Values    []Values
+	At           time.Time
+	Decision     string
+	Direction    string
+	Operation    string
+	Role         string
+	Organisation string // of the caller, where the register has it, or "unregistered"
+	Purpose      string
+	Recipient    string
+	Country      string
+	Outcome      string
+	Kind         string // of the outcome, as a Share has it
+	Would        bool   // report mode: what enforcing would have done
+	Reason       string
+	Rule         string
+	Status       int
+	Values       []Values
 }
 
 // Key tells the two messages of one decision apart: a request and its answer.

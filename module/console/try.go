@@ -22,6 +22,7 @@ type TryForm struct {
 	Choices, Directions, Purposes, Recipients, Consents []Option
 	Roles                                               []Option // several may be chosen
 	ID, Organisation, Country, Operation, Document      string
+	Subject, Guardian, Case, Claims                     string
 }
 
 // Tried is what becomes of the document.

@@ -126,9 +126,10 @@ func (s spec) defaults() fieldDefaults {
 	switch s.kind {
 	case "timeseries":
 		d.Min = new(0.0)
-		d.Custom = map[string]any{"fillOpacity": 10, "showPoints": "never"}
+		// A point that stands alone, as of what is seldom refused, is drawn as one: a line needs two.
+		d.Custom = map[string]any{"fillOpacity": 10, "showPoints": "auto"}
 		if s.stacked {
-			d.Custom = map[string]any{"fillOpacity": 40, "showPoints": "never", "stacking": map[string]any{"mode": "normal", "group": "A"}}
+			d.Custom = map[string]any{"fillOpacity": 40, "showPoints": "auto", "stacking": map[string]any{"mode": "normal", "group": "A"}}
 		}
 		if s.steps != nil {
 			d.Custom["thresholdsStyle"] = map[string]any{"mode": "dashed"}
@@ -145,7 +146,7 @@ func (s spec) options() map[string]any {
 	switch s.kind {
 	case "timeseries":
 		return map[string]any{
-			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
+			"legend":  legend(),
 			"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
 		}
 	case "stat":
@@ -159,17 +160,26 @@ func (s spec) options() map[string]any {
 			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 		}
 	case "state-timeline":
-		return map[string]any{"mergeValues": true, "showValue": "never", "rowHeight": 0.8}
+		return map[string]any{
+			"mergeValues": true, "showValue": "never", "rowHeight": 0.8, "alignValue": "left",
+			"legend": legend(), "tooltip": map[string]any{"mode": "single", "sort": "none"},
+		}
 	}
 	return map[string]any{"showHeader": true, "cellHeight": "sm"}
 }
 
+func legend() map[string]any {
+	return map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}}
+}
+
 // transformations make a table of a query's labels and values: one line for each series, or a matrix of two labels.
 func (s spec) transformations() []transformation {
-	if s.matrix != [2]string{} {
-		return []transformation{{"groupingToMatrix", map[string]any{
-			"rowField": s.matrix[0], "columnField": s.matrix[1], "valueField": "Value", "emptyValue": "null",
-		}}}
+	if s.matrix == [2]string{} {
+		return []transformation{{"organize", map[string]any{"excludeByName": map[string]bool{"Time": true, "Value": true}}}}
 	}
-	return []transformation{{"organize", map[string]any{"excludeByName": map[string]bool{"Time": true, "__name__": true, "job": true}}}}
+	row, column := s.matrix[0], s.matrix[1]
+	return []transformation{
+		{"groupingToMatrix", map[string]any{"rowField": row, "columnField": column, "valueField": "Value", "emptyValue": "null"}},
+		{"organize", map[string]any{"renameByName": map[string]string{row + `\` + column: row}}}, // what Grafana calls the first column
+	}
 }

@@ -47,10 +47,13 @@ type choice struct {
 }
 
 type link struct {
-	Title       string `json:"title"`
-	Type        string `json:"type"`
-	URL         string `json:"url"`
-	TargetBlank bool   `json:"targetBlank"`
+	Title       string   `json:"title"`
+	Type        string   `json:"type"`
+	Icon        string   `json:"icon"`
+	Tooltip     string   `json:"tooltip"`
+	URL         string   `json:"url"`
+	Tags        []string `json:"tags"`
+	TargetBlank bool     `json:"targetBlank"`
 }
 
 type datasource struct {

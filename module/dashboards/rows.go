@@ -34,7 +34,10 @@ func whole() dashboard {
 			chosen("role", "Role", `caddy_minimize_messages_total{instance=~"$instance"}`),
 			chosen("recipient", "Recipient", `caddy_minimize_disclosures_total{instance=~"$instance"}`),
 		}},
-		Links:  []link{{"What to do about alerts", "link", "https://github.com/caddy-minimize/minimize/blob/main/module/dashboards/RUNBOOK.md", true}},
+		Links: []link{{
+			Title: "What to do about alerts", Type: "link", Icon: "doc", Tooltip: "The runbook", Tags: []string{}, TargetBlank: true,
+			URL: "https://github.com/caddy-minimize/minimize/blob/main/module/dashboards/RUNBOOK.md",
+		}},
 		Panels: lay([]row{overview, callers, borders, consents, health}),
 	}
 }
@@ -165,16 +168,16 @@ var borders = row{"Recipients and borders", []spec{
 
 var consents = row{"Consents", []spec{
 	{
-		kind: "stat", title: "Consent store in reach", width: 4, steps: []step{base("red"), from(1, "green")}, mappings: yesNo, none: "no store",
+		kind: "stat", title: "Consent store in reach", width: 8, steps: []step{base("red"), from(1, "green")}, mappings: yesNo, none: "no store",
 		description: "While it is out of reach no consent counts.",
 		queries:     []query{{`min(caddy_minimize_consent_fresh{instance=~"$instance"})`, ""}},
 	}, {
-		kind: "stat", title: "Found in memory", width: 4, unit: "percentunit", none: "no store",
+		kind: "stat", title: "Found in memory", width: 8, unit: "percentunit", none: "no store",
 		description: "Of the data subjects that bodies in this time were about, those whose consents were in memory.",
 		queries: []query{{`sum(increase(caddy_minimize_consent_hits_total{instance=~"$instance"}[$__range]))` +
 			` / (sum(increase(caddy_minimize_consent_hits_total{instance=~"$instance"}[$__range])) + sum(increase(caddy_minimize_consent_misses_total{instance=~"$instance"}[$__range])))`, ""}},
 	}, {
-		kind: "stat", title: "Data subjects in memory", width: 4, none: "no store",
+		kind: "stat", title: "Data subjects in memory", width: 8, none: "no store",
 		description: "Those whose consents, objections and profiles are at hand.",
 		queries:     []query{{`sum(caddy_minimize_consent_cached_subjects{instance=~"$instance"})`, ""}},
 	}, {
@@ -182,7 +185,7 @@ var consents = row{"Consents", []spec{
 		description: "Consents, profiles and cases that changed through these gateways, by event. Objections by Sec-GPC are among them.",
 		queries:     []query{{`60 * sum by (event) (rate(caddy_minimize_consent_changes_total{instance=~"$instance"}[$__rate_interval]))`, "{{event}}"}},
 	}, {
-		title: "Questions to the store", width: 8, unit: "reqps", none: "no store",
+		title: "Questions to the store", width: 12, unit: "reqps", none: "no store",
 		description: "Data subjects that were read from the store, in how many queries, and questions without an answer in time.",
 		queries: []query{
 			{`sum(rate(caddy_minimize_consent_misses_total{instance=~"$instance"}[$__rate_interval]))`, "data subjects"},
@@ -190,11 +193,11 @@ var consents = row{"Consents", []spec{
 			{`sum(rate(caddy_minimize_consent_failures_total{instance=~"$instance"}[$__rate_interval]))`, "without an answer"},
 		},
 	}, {
-		title: "Age of what is in memory", width: 8, unit: "s", none: "no store",
+		title: "Age of what is in memory", width: 12, unit: "s", none: "no store",
 		description: "How long ago the store last confirmed what is in memory. What is older than the option stale does not count.",
 		queries:     []query{{`max by (instance) (caddy_minimize_consent_age_seconds{instance=~"$instance"})`, "{{instance}}"}},
 	}, {
-		title: "Objections by Sec-GPC", width: 8, unit: "cpm",
+		title: "Objections by Sec-GPC", width: 12, unit: "cpm",
 		description: "Objections that browsers made, and those that could not be stored at once.",
 		queries: []query{
 			{`60 * sum(rate(caddy_minimize_gpc_recorded_total{instance=~"$instance"}[$__rate_interval]))`, "recorded"},
@@ -217,22 +220,22 @@ var health = row{"Health", []spec{
 		description: "One run each minute and with each reload, by the worst that a route let through.",
 		queries:     []query{{`60 * sum by (result) (rate(caddy_minimize_canary_runs_total{instance=~"$instance"}[$__rate_interval]))`, "{{result}}"}},
 	}, {
-		kind: "table", title: "Rules in force", width: 12,
-		description: "The hash of the rules of each gateway, by the choice of documents. It should be the same everywhere.",
-		queries:     []query{{`count by (instance, documents, hash) (caddy_minimize_rules_info{instance=~"$instance"})`, ""}},
-	}, {
-		kind: "stat", title: "Oldest rules", width: 4, unit: "s",
+		kind: "stat", title: "Oldest rules", width: 8, unit: "s",
 		description: "How long ago a gateway last took rules, by a change or by its start.",
 		queries:     []query{{`time() - min(caddy_minimize_rules_loaded_timestamp_seconds{instance=~"$instance"})`, ""}},
 	}, {
-		kind: "stat", title: "Changes that do not load", width: 4, steps: []step{green, red}, mappings: broken,
+		kind: "stat", title: "Changes that do not load", width: 8, steps: []step{green, red}, mappings: broken,
 		description: "Whether rules, keys or the database of countries changed into something that does not load, so that older ones are in force.",
 		queries: []query{{`max((caddy_minimize_rules_broken{instance=~"$instance"} + caddy_minimize_token_key_files_broken{instance=~"$instance"}` +
 			` + caddy_minimize_geoip_broken{instance=~"$instance"}) > bool 0)`, ""}},
 	}, {
-		kind: "stat", title: "Panics", width: 4, steps: []step{green, red},
+		kind: "stat", title: "Panics", width: 8, steps: []step{green, red},
 		description: "Messages in this time whose judging broke off. They were not sent.",
 		queries:     []query{{`sum(increase(caddy_minimize_panics_total{instance=~"$instance"}[$__range]))`, ""}},
+	}, {
+		kind: "table", title: "Rules in force", width: 24,
+		description: "The hash of the rules of each gateway, by the choice of documents. It should be the same everywhere.",
+		queries:     []query{{`count by (instance, documents, hash) (caddy_minimize_rules_info{instance=~"$instance"})`, ""}},
 	}, {
 		title: "Time to judge a body", width: 8, unit: "s",
 		description: "Without waiting for the backend or the caller.",
