@@ -95,7 +95,7 @@ func TestCSVBroken(t *testing.T) {
 
 // TestREADMETable: the README's table is one that import takes.
 func TestREADMETable(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../module/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

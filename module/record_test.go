@@ -22,7 +22,7 @@ import (
 	"github.com/caddy-minimize/minimize/rules/body"
 )
 
-// TestMetricNames: they are as Prometheus's own linter wants them, and the README has them all.
+// TestMetricNames: they are as Prometheus's own linter wants them, and dashboards/README.md has them all.
 func TestMetricNames(t *testing.T) {
 	registry, m := prometheus.NewPedanticRegistry(), newMetrics()
 	for _, c := range m.all {
@@ -47,13 +47,13 @@ func TestMetricNames(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("dashboards/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range families {
 		if name := strings.TrimPrefix(f.GetName(), "caddy_minimize_"); !regexp.MustCompile("`" + name + "[`{]").Match(readme) {
-			t.Errorf("README.md does not say what %s answers", name)
+			t.Errorf("dashboards/README.md does not say what %s answers", name)
 		}
 	}
 }

@@ -7,16 +7,22 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// block is a fenced block of the README. The words behind its language say what it is: a file's name, or its part in
+// manual is what users read: the README and the pages that it names.
+var manual = []string{"README.md", "module/README.md", "module/openapi/README.md", "module/dashboards/README.md"}
+
+// block is a fenced block of the manual. The words behind its language say what it is: a file's name, or its part in
 // an example.
 type block struct {
+	page     string
 	line     int
 	language string
 	name     string
@@ -25,30 +31,71 @@ type block struct {
 
 func readmeBlocks(t *testing.T) (blocks []block) {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var open *block
-	for i, line := range strings.Split(string(readme), "\n") {
-		switch {
-		case open == nil && strings.HasPrefix(line, "```"):
-			language, name, _ := strings.Cut(strings.TrimPrefix(line, "```"), " ")
-			open = &block{line: i + 1, language: language, name: name}
-		case open != nil && line == "```":
-			blocks = append(blocks, *open)
-			open = nil
-		case open != nil:
-			open.text += line + "\n"
+	for _, page := range manual {
+		var open *block
+		for i, line := range strings.Split(readPage(t, page), "\n") {
+			switch {
+			case open == nil && strings.HasPrefix(line, "```"):
+				language, name, _ := strings.Cut(strings.TrimPrefix(line, "```"), " ")
+				open = &block{page: page, line: i + 1, language: language, name: name}
+			case open != nil && line == "```":
+				blocks = append(blocks, *open)
+				open = nil
+			case open != nil:
+				open.text += line + "\n"
+			}
 		}
-	}
-	if open != nil {
-		t.Fatalf("README.md:%d: the block is not closed", open.line)
+		if open != nil {
+			t.Fatalf("%s:%d: the block is not closed", page, open.line)
+		}
 	}
 	return blocks
 }
 
-// TestREADMELoads loads every example of the README: rule documents are written where its Caddyfiles look for them, and
+func readPage(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(page)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	linkInPage = regexp.MustCompile(`\]\(([^)]*)\)`)
+	heading    = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	notInSlug  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+)
+
+// TestREADMELinks follows the links of the manual that stay in the repository, to their headings.
+func TestREADMELinks(t *testing.T) {
+	slugs := map[string]bool{}
+	for _, page := range manual {
+		for _, h := range heading.FindAllStringSubmatch(readPage(t, page), -1) {
+			slugs[page+"#"+strings.ReplaceAll(notInSlug.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-")] = true
+		}
+	}
+	for _, page := range manual {
+		for _, link := range linkInPage.FindAllStringSubmatch(readPage(t, page), -1) {
+			file, at, anchored := strings.Cut(link[1], "#")
+			if strings.HasPrefix(file, "https:") {
+				continue
+			}
+			to := page
+			if file != "" {
+				to = path.Join(path.Dir(page), file)
+			}
+			if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(to))); err != nil {
+				t.Errorf("%s: %s leads nowhere", page, link[1])
+			}
+			if anchored && !slugs[to+"#"+at] {
+				t.Errorf("%s: %s leads to no heading", page, link[1])
+			}
+		}
+	}
+}
+
+// TestREADMELoads loads every example of the manual: rule documents are written where its Caddyfiles look for them, and
 // those are provisioned as a whole.
 func TestREADMELoads(t *testing.T) {
 	dir, blocks := readmeDir(t), readmeBlocks(t)
@@ -58,23 +105,23 @@ func TestREADMELoads(t *testing.T) {
 			validate(t, filepath.Join(dir, "Caddyfile"), []byte(b.text))
 		case "yaml":
 			if err := yaml.Unmarshal([]byte(b.text), new(any)); err != nil {
-				t.Errorf("README.md:%d: %v", b.line, err)
+				t.Errorf("%s:%d: %v", b.page, b.line, err)
 			}
 			if b.name == "" {
-				t.Errorf("README.md:%d: the block has no file name, so nothing loads it", b.line)
+				t.Errorf("%s:%d: the block has no file name, so nothing loads it", b.page, b.line)
 			}
 		case "json":
 			if !json.Valid([]byte(b.text)) {
-				t.Errorf("README.md:%d: this is no JSON", b.line)
+				t.Errorf("%s:%d: this is no JSON", b.page, b.line)
 			}
 		case "sh", "text", "": // nothing that loads
 		default:
-			t.Errorf("README.md:%d: %q blocks are not tested", b.line, b.language)
+			t.Errorf("%s:%d: %q blocks are not tested", b.page, b.line, b.language)
 		}
 	}
 }
 
-// readmeDir holds the files that the README's Caddyfiles name.
+// readmeDir holds the files that the manual's Caddyfiles name.
 func readmeDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,7 +147,7 @@ func readmeBlock(t *testing.T, language, name string) block {
 			return b
 		}
 	}
-	t.Fatalf("the README has no block %q %q", language, name)
+	t.Fatalf("the manual has no block %q %q", language, name)
 	return block{}
 }
 
