@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
@@ -53,29 +53,12 @@ func (f *files) read(patterns []string, keyDir string, sum io.Writer) error {
 	if keyDir == "" {
 		return nil
 	}
-	return f.readKeys(keyDir, sum)
-}
-
-// readKeys reads a directory as Kubernetes and systemd lay secrets out: names that start with a dot are their own.
-func (f *files) readKeys(dir string, sum io.Writer) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("reading the key directory: %w", err)
+	if f.keys, err = rulefile.Keys(keyDir); err != nil {
+		return err
 	}
-	f.keys = make(map[string][]byte)
-	for _, entry := range entries {
-		name := filepath.Join(dir, entry.Name())
-		info, err := os.Stat(name)
-		if strings.HasPrefix(entry.Name(), ".") || err == nil && info.IsDir() {
-			continue
-		}
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return fmt.Errorf("reading a key: %w", err)
-		}
-		fmt.Fprintf(sum, "key %q %d ", name, len(data))
-		sum.Write(data)
-		f.keys[entry.Name()] = data
+	for _, id := range slices.Sorted(maps.Keys(f.keys)) {
+		fmt.Fprintf(sum, "key %q %d ", filepath.Join(keyDir, id), len(f.keys[id]))
+		sum.Write(f.keys[id])
 	}
 	return nil
 }

@@ -47,9 +47,12 @@ func ParseHead(s string) (h Head, err error) {
 // after is the head once a line was written.
 func (h Head) after(line []byte) Head { return Head{h.Seq + 1, sha256.Sum256(line)} }
 
+// entryStart is how every entry begins.
+const entryStart = `{"seq":`
+
 // append appends the start of the entry that follows.
 func (h Head) append(dst []byte) []byte {
-	dst = strconv.AppendUint(append(dst, `{"seq":`...), h.Seq+1, 10)
+	dst = strconv.AppendUint(append(dst, entryStart...), h.Seq+1, 10)
 	dst = hex.AppendEncode(append(dst, `,"prev":"`...), h.Hash[:])
 	return append(dst, `",`...)
 }

@@ -55,6 +55,47 @@ func zipped(data []byte) []byte {
 	return packed.Bytes()
 }
 
+// TestFilterTorn: a log whose first line was cut off is one, and what is no log is not.
+func TestFilterTorn(t *testing.T) {
+	var log bytes.Buffer
+	c := NewChain(&log, Head{})
+	c.Write([]byte(`{"decision":"d1"}` + "\n"))
+	whole := log.String()
+	for text, want := range map[string]int{whole: 1, `{"seq":1,"prev":"0` + "\n" + whole: 2, `{"s` + "\n" + whole: 2, `{"level":"info"}` + "\n": -1, "\x00\x01\n": -1} {
+		file := filepath.Join(t.TempDir(), "audit.jsonl")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := new(Filter)
+		if n, err := f.Each([]string{file}, func(gjson.Result) error { return nil }); n != want && want >= 0 || (err != nil) != (want < 0) {
+			t.Errorf("%q: %d entries, %v", text, n, err)
+		}
+	}
+}
+
+// TestTokensOfAllKeys: a key that cannot be read is an error, not somebody of whom there is no entry.
+func TestTokensOfAllKeys(t *testing.T) {
+	key := bytes.Repeat([]byte("k"), 32)
+	for name, test := range map[string]struct {
+		more func(dir string) error
+		want int
+	}{
+		"one more":                {func(dir string) error { return os.WriteFile(filepath.Join(dir, "2027"), key, 0o600) }, 2},
+		"a recipient's own":       {func(dir string) error { return os.WriteFile(filepath.Join(dir, "psp_2027"), key, 0o600) }, 1},
+		"Kubernetes' own":         {func(dir string) error { return os.Mkdir(filepath.Join(dir, "..data"), 0o700) }, 1},
+		"one that is not there":   {func(dir string) error { return os.Symlink("nowhere", filepath.Join(dir, "2027")) }, -1},
+		"one that is still empty": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "2027"), nil, 0o600) }, -1},
+	} {
+		dir := t.TempDir()
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, "2026"), key, 0o600), test.more(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if tokens, err := Tokens(dir, Subject, []string{"c-1"}); len(tokens) != max(test.want, 0) || (err != nil) != (test.want < 0) {
+			t.Errorf("%s: %d tokens, %v", name, len(tokens), err)
+		}
+	}
+}
+
 // TestFilter: what is found is what a loop over all entries finds, in whatever files they are.
 func TestFilter(t *testing.T) {
 	files := Files(rotatedLog(t))

@@ -1,12 +1,12 @@
 package auditlog
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/caddy-minimize/minimize/module/rulefile"
 	"github.com/caddy-minimize/minimize/rules"
 )
 
@@ -31,26 +31,22 @@ func Token(keys *rules.KeyRing, of rules.Category, id string) string {
 
 // Tokens are those of the ids under every key of a gateway's key directory, because keys rotate and entries stay.
 func Tokens(dir string, of rules.Category, ids []string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	keys, err := rulefile.Keys(dir)
 	if err != nil {
+		return nil, err // whoever is not looked for under one of them would seem to be in no entry
+	}
+	if _, err := rules.NewKeyRing(keys); err != nil {
 		return nil, fmt.Errorf("reading the keys: %w", err)
 	}
 	var tokens []string
-	for _, entry := range entries {
-		key, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-		if err != nil || strings.HasPrefix(entry.Name(), ".") {
-			continue // as the gateway does
-		}
-		ring, err := rules.NewKeyRing(map[string][]byte{entry.Name(): key})
-		if err != nil {
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		if strings.Contains(name, "_") {
 			continue // a recipient's own
 		}
+		ring, _ := rules.NewKeyRing(map[string][]byte{name: keys[name]}) // all of them are keys
 		for _, id := range ids {
 			tokens = append(tokens, Token(ring, of, id))
 		}
-	}
-	if len(tokens) == 0 {
-		return nil, errors.New("reading the keys: there is none in the folder")
 	}
 	return tokens, nil
 }
