@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
 // rawRoute is a route of the adapted configuration.
@@ -33,6 +36,7 @@ type rawHandler struct {
 		} `json:"match"`
 		Routes []rawRoute `json:"routes"`
 	} `json:"handle_response"`
+	Request json.RawMessage `json:"request"` // of headers
 	Rewrite struct {
 		Method string `json:"method"`
 	} `json:"rewrite"`
@@ -48,6 +52,24 @@ const egressName = "minimize_egress"
 // the refusals of the authentication server reach the caller.
 func forwardsAuth(method string, responses [][]int) bool {
 	return method == "GET" && len(responses) > 0 && slices.Equal(responses[0], []int{2})
+}
+
+// rewritten is what the matchers of coverage see of a request that a rewrite changes.
+var rewritten = []string{"method", "path"}
+
+// changedByHeaders is the same of what `headers` does to requests: it may set the host. A name can be a pattern.
+func changedByHeaders(operations []byte) []string {
+	var names struct {
+		Add, Set map[string]json.RawMessage
+		Delete   []string
+		Replace  map[string]json.RawMessage
+	}
+	_ = json.Unmarshal(operations, &names) // what does not load does not run
+	all := slices.Concat(slices.Collect(maps.Keys(names.Add)), slices.Collect(maps.Keys(names.Set)), slices.Collect(maps.Keys(names.Replace)), names.Delete)
+	if slices.ContainsFunc(all, func(name string) bool { return strings.EqualFold(name, "host") || strings.ContainsAny(name, "*{") }) {
+		return []string{"host"}
+	}
+	return nil
 }
 
 func sitesOfJSON(config []byte) ([]site, error) {
@@ -83,7 +105,7 @@ func sitesOfJSON(config []byte) ([]site, error) {
 func rawHops(routes []rawRoute, unique *int) []hop {
 	var hops []hop
 	for _, route := range routes {
-		h := hop{grouped: route.Group != ""}
+		h := hop{group: route.Group}
 		h.describe(route.Match, unique)
 		for _, handler := range route.Handle {
 			h.handlers = append(h.handlers, handler.link(unique))
@@ -101,6 +123,10 @@ func (r *rawHandler) link(unique *int) link {
 		l.inner = append(l.inner, rawHops(response.Routes, unique))
 	}
 	switch {
+	case r.Handler == "rewrite":
+		l.changes = rewritten
+	case r.Handler == "headers":
+		l.changes = changedByHeaders(r.Request)
 	case r.Handler == "invoke":
 		l.invokes = r.Name
 	case r.Handler == "reverse_proxy" && r.Transport.Protocol == "minimize":
@@ -137,7 +163,7 @@ func (a *App) provisionedSites() ([]site, error) {
 func hops(routes caddyhttp.RouteList, unique *int) []hop {
 	var all []hop
 	for _, route := range routes {
-		h := hop{grouped: route.Group != ""}
+		h := hop{group: route.Group}
 		h.describe(matchers(route.MatcherSets), unique)
 		for _, handler := range route.Handlers {
 			h.handlers = append(h.handlers, linkOf(handler, unique))
@@ -170,6 +196,11 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 		if h.Errors != nil {
 			l.inner = append(l.inner, hops(h.Errors.Routes, unique))
 		}
+	case *rewrite.Rewrite:
+		l.changes = rewritten
+	case *headers.Handler:
+		raw, _ := json.Marshal(h.Request)
+		l.changes = changedByHeaders(raw)
 	case *caddyhttp.Invoke:
 		l.invokes = h.Name
 	case *intercept.Intercept:
