@@ -1,9 +1,12 @@
 package minimize
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // TestCoverage: routes that reach a backend without us are named, in the running configuration and in the adapted one alike.
@@ -127,5 +130,25 @@ func TestStrict(t *testing.T) {
 	}
 	if err := g.load("x:1", "strict", "minimize\nreverse_proxy {upstream}"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStrictWithoutRoutes: a configuration without sites has no bypass; of one whose sites cannot be read nobody knows.
+func TestStrictWithoutRoutes(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		apps   caddy.ModuleMap
+		starts bool
+	}{
+		{"no sites", nil, true},
+		{"broken sites", caddy.ModuleMap{"http": json.RawMessage(`{"servers":{"s":{"routes":[{"handle":[{"handler":"unknown"}]}]}}}`)}, false},
+	} {
+		ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: test.apps})
+		if (err == nil) != test.starts {
+			t.Fatal(err)
+		}
+		if err := (&App{Strict: true, ctx: ctx}).checkCoverage(); (err == nil) != test.starts {
+			t.Errorf("%s: got %v", test.name, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package minimize
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -140,8 +141,11 @@ func (r *rawHandler) link(unique *int) link {
 // provisionedSites reads the running configuration. It is for Start: while handlers are provisioned, later routes are raw.
 func (a *App) provisionedSites() ([]site, error) {
 	mod, err := a.ctx.AppIfConfigured("http")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, nil //nolint:nilerror // no HTTP app, no routes
+		return nil, fmt.Errorf("walking the routes: %w", err)
 	}
 	unique := 0
 	var sites []site
