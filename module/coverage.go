@@ -50,6 +50,7 @@ type link struct {
 	invokes string   // the named route that runs in its place
 	judges  *Handler // it, where it is one of a configuration that runs
 	changes []string // the matchers that may see another request behind it
+	ends    bool     // nothing comes behind it
 }
 
 // site is a server: its routes, those for its errors, and those that `invoke` names.
@@ -125,10 +126,10 @@ func (w *coverageWalk) sites(sites []site) {
 
 // walk follows routes in their order. A minimize before them covers what comes later; one inside a nested list covers that
 // list only, which is less than Caddy does, so that a doubt is a finding. It returns the matchers that may see another request
-// behind them, where that was not judged.
-func (w *coverageWalk) walk(where string, routes []hop, c cover) (changed []string) {
+// behind them, where that was not judged, and whether nothing comes behind them.
+func (w *coverageWalk) walk(where string, routes []hop, c cover) (changed []string, ends bool) {
 	if w.depth++; w.depth > 64 {
-		return nil // named routes that invoke each other
+		return nil, false // named routes that invoke each other
 	}
 	defer func() { w.depth-- }()
 	group, inGroup := "", []string(nil) // what a route of the group changed: the others of it do not run then
@@ -136,8 +137,9 @@ func (w *coverageWalk) walk(where string, routes []hop, c cover) (changed []stri
 		if route.group == "" || route.group != group {
 			c, group, inGroup = c.without(inGroup), route.group, nil
 		}
-		by := w.hop(strings.TrimSuffix(where+", "+route.title, ", "), route, c)
+		by, ended := w.hop(strings.TrimSuffix(where+", "+route.title, ", "), route, c)
 		changed, inGroup = append(changed, by...), append(inGroup, by...)
+		ends = ends || ended && route.match == "" && route.group == ""
 		covers := slices.ContainsFunc(route.handlers, func(l link) bool { return l.name == "minimize" })
 		switch {
 		case !covers || route.group != "":
@@ -147,10 +149,13 @@ func (w *coverageWalk) walk(where string, routes []hop, c cover) (changed []stri
 			c.partly, c.when = true, append(slices.Clone(c.when), route.match)
 		}
 	}
-	return changed
+	if ends {
+		changed = nil
+	}
+	return changed, ends
 }
 
-func (w *coverageWalk) hop(where string, route hop, c cover) (changed []string) {
+func (w *coverageWalk) hop(where string, route hop, c cover) (changed []string, ends bool) {
 	if route.match != "" && slices.Contains(c.when, route.match) {
 		c.always = true
 	}
@@ -165,17 +170,23 @@ func (w *coverageWalk) hop(where string, route hop, c cover) (changed []string) 
 			w.found = append(w.found, Bypass{Route: where, Handler: l.name, Partly: c.partly})
 		}
 		by := slices.Clone(l.changes)
-		for _, inner := range l.inner {
-			by = append(by, w.walk(where, inner, c.without(by))...)
+		ends = ends || l.ends
+		for i, inner := range l.inner {
+			more, ended := w.walk(where, inner, c.without(by))
+			by, ends = append(by, more...), ends || ended && i == 0 && l.name == "subroute"
 		}
 		if named, ok := w.named[l.invokes]; ok {
-			by = append(by, w.walk(where, []hop{named}, c)...)
+			more, ended := w.walk(where, []hop{named}, c)
+			by, ends = append(by, more...), ends || ended
 		}
 		if !c.always { // what was judged stays so, whatever it becomes
 			c, changed = c.without(by), append(changed, by...)
 		}
 	}
-	return changed
+	if ends {
+		changed = nil
+	}
+	return changed, ends
 }
 
 // describe makes the key and the title of a route's matchers. Other matchers than those here keep parts to themselves once

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -37,8 +38,9 @@ type rawHandler struct {
 		} `json:"match"`
 		Routes []rawRoute `json:"routes"`
 	} `json:"handle_response"`
-	Request json.RawMessage `json:"request"` // of headers
-	Rewrite struct {
+	Request  json.RawMessage `json:"request"`   // of headers
+	PassThru bool            `json:"pass_thru"` // of file_server
+	Rewrite  struct {
 		Method string `json:"method"`
 	} `json:"rewrite"`
 	Transport struct {
@@ -54,6 +56,9 @@ const egressName = "minimize_egress"
 func forwardsAuth(method string, responses [][]int) bool {
 	return method == "GET" && len(responses) > 0 && slices.Equal(responses[0], []int{2})
 }
+
+// answering are handlers that hand no request on.
+var answering = []string{"error", "metrics", "minimize_consent", "minimize_console", "static_response"}
 
 // rewritten is what the matchers of coverage see of a request that a rewrite changes.
 var rewritten = []string{"method", "path"}
@@ -117,7 +122,7 @@ func rawHops(routes []rawRoute, unique *int) []hop {
 }
 
 func (r *rawHandler) link(unique *int) link {
-	l := link{name: r.Handler, inner: [][]hop{rawHops(r.Routes, unique), rawHops(r.Errors.Routes, unique)}}
+	l := link{name: r.Handler, ends: slices.Contains(answering, r.Handler), inner: [][]hop{rawHops(r.Routes, unique), rawHops(r.Errors.Routes, unique)}}
 	var statuses [][]int
 	for _, response := range r.HandleResponse {
 		statuses = append(statuses, response.Match.StatusCode)
@@ -126,14 +131,18 @@ func (r *rawHandler) link(unique *int) link {
 	switch {
 	case r.Handler == "rewrite":
 		l.changes = rewritten
+	case r.Handler == "file_server":
+		l.ends = !r.PassThru
 	case r.Handler == "headers":
 		l.changes = changedByHeaders(r.Request)
 	case r.Handler == "invoke":
 		l.invokes = r.Name
 	case r.Handler == "reverse_proxy" && r.Transport.Protocol == "minimize":
-		l.name = egressName
+		l.name, l.ends = egressName, len(statuses) == 0
 	case r.Handler == "reverse_proxy" && forwardsAuth(r.Rewrite.Method, statuses):
 		l.name = "forward_auth"
+	case r.Handler == "reverse_proxy":
+		l.ends = len(statuses) == 0
 	}
 	return l
 }
@@ -192,6 +201,7 @@ func matchers(sets caddyhttp.MatcherSets) []map[string]json.RawMessage {
 
 func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 	l := link{name: caddy.GetModuleName(handler)}
+	l.ends = slices.Contains(answering, l.name)
 	switch h := handler.(type) {
 	case *Handler:
 		l.judges = h
@@ -200,6 +210,8 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 		if h.Errors != nil {
 			l.inner = append(l.inner, hops(h.Errors.Routes, unique))
 		}
+	case *fileserver.FileServer:
+		l.ends = !h.PassThru
 	case *rewrite.Rewrite:
 		l.changes = rewritten
 	case *headers.Handler:
@@ -212,6 +224,7 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 			l.inner = append(l.inner, hops(response.Routes, unique))
 		}
 	case *reverseproxy.Handler:
+		l.ends = len(h.HandleResponse) == 0
 		var statuses [][]int
 		for _, response := range h.HandleResponse {
 			var codes []int
