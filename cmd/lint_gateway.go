@@ -156,6 +156,8 @@ func (g *gatewayLint) handlers(handlers gjson.Result, c chain) chain {
 			for _, role := range h.Get("manage").Array() {
 				g.manage = append(g.manage, role.Str)
 			}
+		case "minimize_console":
+			g.lintTrust(h)
 		case "reverse_proxy":
 			if t := h.Get("transport"); t.Get("protocol").Str == "minimize" {
 				g.route(t, chain{})

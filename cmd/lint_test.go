@@ -87,6 +87,7 @@ func TestLintGateway(t *testing.T) {
 		{"report mode", "", "minimize /a {\n\t\tmode report\n\t}", "Caddyfile:14 report-mode"},
 		{"enforce", "", "minimize /a {\n\t\tmode enforce\n\t}", ""},
 		{"everybody's headers", "", "minimize /a {\n\t\tcaller {\n\t\t\trole {header.X-Role}\n\t\t\tpurpose care\n\t\t\ttrust 10.0.0.0/8\n\t\t}\n\t}", "Caddyfile:17 trusted-header"},
+		{"everybody's headers for the console", "", "minimize_console /console/* {\n\t\tcaller {\n\t\t\trole {header.X-Role}\n\t\t\ttrust 0.0.0.0/0\n\t\t}\n\t\troles support\n\t}", "Caddyfile:16 trusted-header"},
 		{"two proxies' headers", "", "minimize /a {\n\t\tcaller {\n\t\t\trole {header.X-Role}\n\t\t\tpurpose care\n\t\t\ttrust 10.1.2.0/30 127.0.0.0/8\n\t\t}\n\t}", ""},
 		{"request bodies", "", "log_append body {http.request.body}", "Caddyfile:13 log-append"},
 		{"answers", "", "log_append body {http.response.body}", "Caddyfile:13 log-append"},

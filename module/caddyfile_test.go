@@ -72,7 +72,7 @@ func TestConfigurationErrors(t *testing.T) {
 		{"no global option", "# no minimize {", shop, "no rules: name the rule documents"},
 		{"no such file", "minimize {\nrules rules/none.yaml\n}", shop, "no rule document is named"},
 		{"no such document", "", "minimize {\ndocuments desk\n}", `no rule document is named "desk"`},
-		{"no key directory", "minimize {\nrules rules/*.yaml\nkeys nowhere\n}", shop, "reading the key directory"},
+		{"no key directory", "minimize {\nrules rules/*.yaml\nkeys nowhere\n}", shop, "reading the keys"},
 		{"unknown mode", "", "minimize {\nmode off\n}", `unknown mode "off" (want enforce or report)`},
 		{"hold all alone", "", "minimize {\nhold all\n}", "`hold all` needs `max_body`"},
 		{"max_body alone", "", "minimize {\nmax_body 1MiB\n}", "`max_body` goes with `hold all`"},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -338,4 +339,31 @@ func rolesOf(l *loaded) (names []string) {
 		names = append(names, w.Name)
 	}
 	return names
+}
+
+// TestCanaryAsksNobody: what is collected from a canary is nobody's, too: the store is not asked about the route's constant
+// caller, and no number of its day is used up.
+func TestCanaryAsksNobody(t *testing.T) {
+	r := newRecorder(t)
+	g := prepare(t)
+	g.write("rules/shop.yaml", fmt.Sprintf(collecting, "  - {id: agreed, to: us, for: search, consent: explicit, keep: [device.imei]}\n"+
+		"limit:\n  - {id: many, to: us, over: 1/day, block: [device.imei]}"))
+	const site = "minimize {\ninbound\ncaller {\npurpose search\nid robot\n}\n}\nreverse_proxy {upstream}"
+	runs := counter(t, "caddy_minimize_canary_runs_total", "passed")
+	if err := g.load(r.addr, "consent sqlite consent.db", site); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return counter(t, "caddy_minimize_canary_runs_total", "passed") > runs })
+	shared := running.Load().consents
+	if s := shared.Stats(); s.Hits+s.Misses+s.Queries != 0 {
+		t.Errorf("the store is asked: %+v", s)
+	}
+	eventually(t, shared.Fresh)
+	if nth, err := shared.Store().Seen(t.Context(), "robot", []string{"u1"}, 5); err != nil || !slices.Equal(nth, []int{1}) {
+		t.Errorf("the first of the day is number %d: %v", nth, err)
+	}
+	g.send("POST", "/?imei=7", "", jsonType)
+	if s := shared.Stats(); s.Hits+s.Misses == 0 {
+		t.Errorf("a client's request does not ask either: %+v", s)
+	}
 }

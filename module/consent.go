@@ -89,8 +89,8 @@ func (c *Consent) provision(logger *zap.Logger, storage certmagic.Storage, node 
 	return shared, nil
 }
 
-// key knows a SQLite file by whatever path: opened twice by one process, it would lose its locks when one of them is closed
-// (sqlite.org/howtocorrupt.html, 2.2).
+// key identifies the store. A SQLite file has one key however its path is written: a process that opens the file twice loses
+// its locks as soon as it closes one of the two (sqlite.org/howtocorrupt.html, 2.2).
 func (c *Consent) key() storeKey {
 	path := c.DSN
 	if c.Store != consentstore.SQLite {

@@ -39,7 +39,7 @@ func (b Bypass) String() string {
 type hop struct {
 	match    string // its matchers, equal for equal ones; "": every request
 	title    string // hosts and paths of the matchers, for people
-	grouped  bool   // it and others exclude each other
+	group    string // the routes of one exclude each other; "": none
 	handlers []link
 }
 
@@ -49,6 +49,8 @@ type link struct {
 	inner   [][]hop  // routes that run inside of it, writing to what it writes to
 	invokes string   // the named route that runs in its place
 	judges  *Handler // it, where it is one of a configuration that runs
+	changes []string // the matchers that may see another request behind it
+	ends    bool     // nothing comes behind it
 }
 
 // site is a server: its routes, those for its errors, and those that `invoke` names.
@@ -62,7 +64,16 @@ type site struct {
 // cover is what stands before a route.
 type cover struct {
 	always bool
+	partly bool     // for some requests it does
 	when   []string // matchers for which it does
+}
+
+// without is what is left of it behind something that changes what these matchers see.
+func (c cover) without(matchers []string) cover {
+	c.when = slices.DeleteFunc(slices.Clone(c.when), func(match string) bool {
+		return slices.ContainsFunc(matchers, func(name string) bool { return strings.Contains(match, name+" [") })
+	})
+	return c
 }
 
 // Bypasses returns the routes of an adapted configuration that reach a backend without minimize.
@@ -93,7 +104,7 @@ const BuriedAdvice = "minimize_console takes every request there, and what stand
 // buries reports whether there is a console without a matcher before other handlers: it answers everything, and asks nobody.
 func (h *hop) buries(later []hop) bool {
 	i := slices.IndexFunc(h.handlers, func(l link) bool { return l.name == "minimize_console" })
-	return i >= 0 && h.match == "" && !h.grouped && (i+1 < len(h.handlers) || len(later) > 0)
+	return i >= 0 && h.match == "" && h.group == "" && (i+1 < len(h.handlers) || len(later) > 0)
 }
 
 func bypasses(sites []site) []Bypass {
@@ -137,29 +148,40 @@ func (w *coverageWalk) sites(sites []site) {
 }
 
 // walk follows routes in their order. A minimize before them covers what comes later; one inside a nested list covers that
-// list only, which is less than Caddy does, so that a doubt is a finding.
-func (w *coverageWalk) walk(where string, routes []hop, c cover) {
+// list only, which is less than Caddy does, so that a doubt is a finding. It returns the matchers that may see another request
+// behind them, where that was not judged, and whether nothing comes behind them.
+func (w *coverageWalk) walk(where string, routes []hop, c cover) (changed []string, ends bool) {
 	if w.depth++; w.depth > 64 {
-		return // named routes that invoke each other
+		return nil, false // named routes that invoke each other
 	}
 	defer func() { w.depth-- }()
+	group, inGroup := "", []string(nil) // what a route of the group changed: the others of it do not run then
 	for i, route := range routes {
-		w.hop(strings.TrimSuffix(where+", "+route.title, ", "), route, c)
+		if route.group == "" || route.group != group {
+			c, group, inGroup = c.without(inGroup), route.group, nil
+		}
+		by, ended := w.hop(strings.TrimSuffix(where+", "+route.title, ", "), route, c)
+		changed, inGroup = append(changed, by...), append(inGroup, by...)
 		if route.buries(routes[i+1:]) {
 			w.buried = append(w.buried, where)
 		}
+		ends = ends || ended && route.match == "" && route.group == ""
 		covers := slices.ContainsFunc(route.handlers, func(l link) bool { return l.name == "minimize" })
 		switch {
-		case !covers || route.grouped:
+		case !covers || route.group != "":
 		case route.match == "":
 			c.always = true
 		default:
-			c.when = append(slices.Clone(c.when), route.match)
+			c.partly, c.when = true, append(slices.Clone(c.when), route.match)
 		}
 	}
+	if ends {
+		changed = nil
+	}
+	return changed, ends
 }
 
-func (w *coverageWalk) hop(where string, route hop, c cover) {
+func (w *coverageWalk) hop(where string, route hop, c cover) (changed []string, ends bool) {
 	if route.match != "" && slices.Contains(c.when, route.match) {
 		c.always = true
 	}
@@ -171,15 +193,26 @@ func (w *coverageWalk) hop(where string, route hop, c cover) {
 			w.titles[l.judges] = where
 		}
 		if !c.always && !slices.Contains(harmless, l.name) {
-			w.found = append(w.found, Bypass{Route: where, Handler: l.name, Partly: len(c.when) > 0})
+			w.found = append(w.found, Bypass{Route: where, Handler: l.name, Partly: c.partly})
 		}
-		for _, inner := range l.inner {
-			w.walk(where, inner, c)
+		by := slices.Clone(l.changes)
+		ends = ends || l.ends
+		for i, inner := range l.inner {
+			more, ended := w.walk(where, inner, c.without(by))
+			by, ends = append(by, more...), ends || ended && i == 0 && l.name == "subroute"
 		}
 		if named, ok := w.named[l.invokes]; ok {
-			w.walk(where, []hop{named}, c)
+			more, ended := w.walk(where, []hop{named}, c)
+			by, ends = append(by, more...), ends || ended
+		}
+		if !c.always { // what was judged stays so, whatever it becomes
+			c, changed = c.without(by), append(changed, by...)
 		}
 	}
+	if ends {
+		changed = nil
+	}
+	return changed, ends
 }
 
 // describe makes the key and the title of a route's matchers. Other matchers than those here keep parts to themselves once

@@ -1,9 +1,12 @@
 package minimize
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // TestCoverage: routes that reach a backend without us are named, in the running configuration and in the adapted one alike.
@@ -27,6 +30,19 @@ func TestCoverage(t *testing.T) {
 		{"php", "php_fastcgi x:1", []string{"reverse_proxy"}},
 		{"forward_auth", "forward_auth x:1 {\nuri /auth\n}\nminimize\nreverse_proxy x:1", nil},
 		{"route", "route {\nreverse_proxy /a x:1\nminimize\nreverse_proxy y:1\n}", []string{"reverse_proxy"}},
+		{"the path changes", "route {\nminimize /api/*\nuri strip_prefix /v1\nreverse_proxy /api/* x:1\n}", []string{"reverse_proxy?"}},
+		{"the method changes", "@p method POST\nroute {\nminimize @p\nmethod POST\nreverse_proxy @p x:1\n}", []string{"reverse_proxy?"}},
+		{"the host changes", "@h host a\nroute {\nminimize @h\nrequest_header host a\nreverse_proxy @h x:1\n}", []string{"reverse_proxy?"}},
+		{"the host changes, and nobody asks", "route {\nminimize /api/*\nrequest_header host a\nreverse_proxy /api/* x:1\n}", nil},
+		{"another header changes", "@h host a\nroute {\nminimize @h\nrequest_header x-host a\nreverse_proxy @h x:1\n}", nil},
+		{"the path changes inside", "route {\nminimize /api/*\nhandle_path /v1/* {\nheader X y\n}\nreverse_proxy /api/* x:1\n}", []string{"reverse_proxy?"}},
+		{"the path changes around", "minimize /api/*\nhandle_path /v1/* {\nreverse_proxy /api/* x:1\n}", []string{"reverse_proxy?"}},
+		{"the path changes before", "handle_path /v1/* {\nminimize /api/*\nreverse_proxy /api/* x:1\n}", nil},
+		{"the path changes for what answers", "minimize /api/*\nhandle_path /v1/* {\nrespond x\n}\nreverse_proxy /api/* x:1", nil},
+		{"the path changes for what answers some", "minimize /api/*\nhandle_path /v1/* {\nrespond /x x\n}\nreverse_proxy /api/* x:1", []string{"reverse_proxy?"}},
+		{"the path changes for files", "minimize /api/*\nhandle_path /v1/* {\nminimize\nfile_server\n}\nreverse_proxy /api/* x:1", nil},
+		{"the path changes for siblings", "minimize /api/*\nhandle_path /v1/* {\nrespond x\n}\nhandle /api/* {\nreverse_proxy x:1\n}", nil},
+		{"the path of what is judged changes", "route {\nminimize /api/*\nrewrite /api/* /api/b\nreverse_proxy /api/* x:1\n}", nil},
 		{"nothing to cover", "respond hello", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -117,5 +133,25 @@ func TestStrict(t *testing.T) {
 	}
 	if err := g.load("x:1", "strict", "minimize\nreverse_proxy {upstream}"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStrictWithoutRoutes: a configuration without sites has no bypass; of one whose sites cannot be read nobody knows.
+func TestStrictWithoutRoutes(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		apps   caddy.ModuleMap
+		starts bool
+	}{
+		{"no sites", nil, true},
+		{"broken sites", caddy.ModuleMap{"http": json.RawMessage(`{"servers":{"s":{"routes":[{"handle":[{"handler":"unknown"}]}]}}}`)}, false},
+	} {
+		ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: test.apps})
+		if (err == nil) != test.starts {
+			t.Fatal(err)
+		}
+		if err := (&App{Strict: true, ctx: ctx}).checkCoverage(); (err == nil) != test.starts {
+			t.Errorf("%s: got %v", test.name, err)
+		}
 	}
 }

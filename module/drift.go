@@ -79,7 +79,14 @@ func (s *answerSample) compare(method, path string) {
 	go s.drift.compare(method, path, s.body)
 }
 
+// compare runs in a goroutine of its own, where a panic would end the process.
 func (d *drift) compare(method, path string, data []byte) {
+	defer func() {
+		if recover() != nil {
+			panicked(d.logger, "an answer was compared with its OpenAPI document")
+			d.metrics.panics.Inc()
+		}
+	}()
 	var value any
 	if json.Unmarshal(data, &value) != nil {
 		return // judged by a stricter reader, so this does not happen

@@ -1,10 +1,17 @@
 package minimize
 
 import (
+	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-minimize/minimize/module/openapi"
 )
 
 // TestDrift: an answer with members that the OpenAPI document does not have is counted, by the document and the operation,
@@ -58,4 +65,20 @@ paths:
 	}
 	g.write("rules/api.yaml", "minimize: 1\n")
 	eventually(t, func() bool { return running.Load().drift.Load() == nil })
+}
+
+// TestPanicInDrift: a comparison that panics ends alone, and tells nothing of the answer.
+func TestPanicInDrift(t *testing.T) {
+	core, logged := observer.New(zap.DebugLevel)
+	d := &drift{metrics: collectors, logger: zap.New(core), specs: map[string]*openapi.Spec{"broken": nil}}
+	before := counter(t, "caddy_minimize_panics_total")
+	for range 2 { // it locks itself out of nothing
+		d.compare("GET", "/", []byte(`{"phone":"13800138000"}`))
+	}
+	if got := counter(t, "caddy_minimize_panics_total") - before; got != 2 {
+		t.Errorf("%v panics are counted, want 2", got)
+	}
+	if log := fmt.Sprint(logged.All()); strings.Contains(log, somePhone) || !strings.Contains(log, "panicking while an answer was compared") {
+		t.Errorf("the log is %s", log)
+	}
 }

@@ -49,7 +49,7 @@ func (u *EgressHosts) Provision(ctx caddy.Context) error {
 	return u.app.add(u.route)
 }
 
-// askedVar is the request's variable with how it came, by recipient.
+// askedVar, followed by the recipient's name, is the request's variable that holds its asking.
 const askedVar = "minimize.asked."
 
 // asking is a request as it came: what reverse_proxy sets for the recipient says nothing about the caller.
@@ -59,8 +59,8 @@ type asking struct {
 	kept   []byte // all of that, where it fits the hold
 }
 
-// GetUpstreams returns where the recipient is reached. Who is registered no more has a place that is never dialled, so that
-// the transport refuses with the reason.
+// GetUpstreams returns where the recipient is reached. A recipient that is no longer registered gets an address that is never
+// dialed, so that the transport is asked, and refuses with the reason.
 func (u *EgressHosts) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
 	name := askedVar + u.Recipient
 	if caddyhttp.GetVar(r.Context(), name) == nil {

@@ -210,14 +210,23 @@ func (h *Handler) newMessage(r *http.Request) *message {
 		m.disclosure.Subject = h.subject.one(who)
 	}
 	m.disclosure.Unnamed = h.subject != nil && m.disclosure.Subject == ""
-	if m.canary = isCanary(r); m.canary && h.app.consents != nil {
-		m.people = &sending{People: nobodys{}, hasty: nobodys{}}
-		m.disclosure.People = m.people
-	} else if shared := h.app.consents; shared != nil {
-		m.people = newSending(shared, r.Context())
-		m.disclosure.People, m.disclosure.Time = m.people, shared.Now()
+	m.canary = isCanary(r)
+	if m.people = m.store(r.Context()); m.people != nil {
+		m.disclosure.People, m.disclosure.Time = m.people, m.people.Now()
 	}
 	return m
+}
+
+// store is what a store knows of people, for this message; nil: none is configured. A canary's knows nobody.
+func (m *message) store(ctx context.Context) *sending {
+	switch shared := m.h.app.consents; {
+	case shared == nil:
+		return nil
+	case m.canary:
+		return &sending{People: nobodys{}, hasty: nobodys{}}
+	default:
+		return newSending(shared, ctx)
+	}
 }
 
 func (h *Handler) enforce(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, m *message) error {

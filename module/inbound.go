@@ -29,8 +29,8 @@ func newArrival(answer *message, r *http.Request) *arrival {
 	d.Reached = m.reached.add
 	a := &arrival{passage: passage{message: &m, req: r}}
 	a.signed = len(r.Header["Signature"]) > 0 || len(r.Header["Signature-Input"]) > 0
-	if shared := m.h.app.consents; shared != nil {
-		a.people = &witnesses{People: newSending(shared, r.Context())}
+	if known := m.store(r.Context()); known != nil {
+		a.people = &witnesses{People: known}
 		d.People = a.people
 	}
 	if a.judge(); a.judged.People() == nil {

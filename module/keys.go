@@ -232,7 +232,14 @@ func (k *remoteKeys) fetch() {
 	k.running = nil
 }
 
-func (k *remoteKeys) get() ([]jose.JSONWebKey, error) {
+// get runs in a goroutine of its own, where a panic would end the process.
+func (k *remoteKeys) get() (keys []jose.JSONWebKey, err error) {
+	defer func() {
+		if recover() != nil {
+			panicked(k.logger, "an issuer's keys were fetched")
+			err = errKeysUnavailable
+		}
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	url := k.url

@@ -114,7 +114,7 @@ func newMetrics() *metrics {
 		gpcFailures:    plain("gpc_failures_total", "Sec-GPC headers whose objections could not be stored; the next request tries again."),
 		driftSamples:   counter("drift_samples_total", "Answers compared with the OpenAPI document among the rules, at most one a second.", "document", "operation"),
 		drift:          counter("drift_total", "Compared answers with members that the OpenAPI document does not have.", "document", "operation"),
-		panics:         plain("panics_total", "Panics while a message was judged; the message was not sent."),
+		panics:         plain("panics_total", "Panics that were recovered; what was being judged was not sent."),
 		canaryRuns:     counter("canary_runs_total", "Runs in which a canary asked all enforced routes, by the worst result of a route.", "result"),
 		disclosures:    counter("disclosures_total", "Values that were sent, by who received them and in which country.", "category", "recipient", "country"),
 		undeclared:     counter("undeclared_values_total", "Values that no rule declares and no detector knows, by what was done to them.", "action"),

@@ -49,8 +49,12 @@ func (p *passage) judgeBody(out *http.Request) *rules.Refusal {
 		return refusal
 	}
 	b := &outgoing{p: p, kind: kind, source: source, in: make([]byte, readSize)}
-	n, err := io.ReadAtLeast(b.source, b.in, 1)
+	var n int
+	var err error
+	b.try(func() { n, err = io.ReadAtLeast(b.source, b.in, 1) })
 	switch {
+	case b.err != nil:
+		return p.unreadable(b.err)
 	case err == io.EOF: // of an unknown length, and empty
 		out.Body, out.ContentLength = nil, 0
 		return p.ready(nil)
@@ -66,8 +70,10 @@ func (p *passage) judgeBody(out *http.Request) *rules.Refusal {
 	p.body = b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.feed(b.in[:n])
-	b.pump()
+	b.try(func() {
+		b.feed(b.in[:n])
+		b.pump()
+	})
 	if b.err != nil {
 		return p.unreadable(b.err)
 	}

@@ -131,16 +131,39 @@ func (b *outgoing) finish() error {
 	return err
 }
 
-// pump reads on until something may leave. The lock is held, but not while the client is waited for.
-func (b *outgoing) pump() {
-	for len(b.out) <= b.withheld() && !b.done && b.err == nil {
-		b.reading = true
-		b.mu.Unlock()
-		n, err := b.source.Read(b.in)
+// try has f read and judge. A panic in it is a refusal: the transport reads in a goroutine of its own, where it would end the
+// process.
+func (b *outgoing) try(f func()) {
+	defer func() {
+		if recover() == nil {
+			return
+		}
+		if refusal := b.p.panicked("a request was judged"); b.err == nil {
+			b.err = refusal
+		}
+	}()
+	f()
+}
+
+// fill reads more. The lock is not held while the client is waited for, and is again even after a panic.
+func (b *outgoing) fill() (n int, err error) {
+	b.reading = true
+	b.mu.Unlock()
+	defer func() {
 		b.mu.Lock()
 		b.reading = false
 		if b.err != nil { // closed meanwhile
 			b.giveBack()
+		}
+	}()
+	return b.source.Read(b.in)
+}
+
+// pump reads on until something may leave.
+func (b *outgoing) pump() {
+	for len(b.out) <= b.withheld() && !b.done && b.err == nil {
+		n, err := b.fill()
+		if b.err != nil {
 			return
 		}
 		if n > 0 {
@@ -160,23 +183,30 @@ func (b *outgoing) pump() {
 func (b *outgoing) Read(q []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.try(func() { n = b.next(q) })
+	switch {
+	case b.err != nil:
+		return 0, b.err
+	case b.done && len(b.out) == 0:
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// next is what may leave now. Who has a request whole can count on its audit line.
+func (b *outgoing) next(q []byte) (n int) {
 	b.pump()
 	if b.err == nil && len(b.out) > b.withheld() {
 		if b.begin(); b.err == nil {
 			n = b.release(q)
 		}
 	}
-	switch {
-	case b.err != nil:
-		return 0, b.err
-	case b.done && len(b.out) == 0: // who has a request whole can count on its audit line
+	if b.err == nil && b.done && len(b.out) == 0 {
 		if refusal := b.tell(""); refusal != nil {
 			b.err = refusal
-			return 0, b.err
 		}
-		return n, io.EOF
 	}
-	return n, nil
+	return n
 }
 
 // begin tells that a body begins to flow.
@@ -276,7 +306,7 @@ func (b *outgoing) Close() error {
 		b.err = errClosed
 	}
 	if !b.reading {
-		b.giveBack()
+		b.try(b.giveBack)
 	}
 	return nil
 }

@@ -2,9 +2,6 @@ package minimize
 
 import (
 	"errors"
-	"runtime/debug"
-
-	"go.uber.org/zap"
 
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/body"
@@ -117,9 +114,7 @@ func (s *shadow) release() {
 func (s *shadow) try(f func() error) {
 	defer func() {
 		if recover() != nil {
-			s.ended, s.refusal = true, &rules.Refusal{Reason: rules.Unavailable}
-			s.m.h.metrics.panics.Inc()
-			s.m.h.logger.Error("panicking while a copy was judged", zap.String("decision", s.m.id), zap.ByteString("stack", debug.Stack()))
+			s.ended, s.refusal = true, s.m.panicked("a copy was judged")
 		}
 	}()
 	s.fail(f())

@@ -2,14 +2,19 @@ package minimize
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
 // rawRoute is a route of the adapted configuration.
@@ -33,7 +38,9 @@ type rawHandler struct {
 		} `json:"match"`
 		Routes []rawRoute `json:"routes"`
 	} `json:"handle_response"`
-	Rewrite struct {
+	Request  json.RawMessage `json:"request"`   // of headers
+	PassThru bool            `json:"pass_thru"` // of file_server
+	Rewrite  struct {
 		Method string `json:"method"`
 	} `json:"rewrite"`
 	Transport struct {
@@ -48,6 +55,27 @@ const egressName = "minimize_egress"
 // the refusals of the authentication server reach the caller.
 func forwardsAuth(method string, responses [][]int) bool {
 	return method == "GET" && len(responses) > 0 && slices.Equal(responses[0], []int{2})
+}
+
+// answering are handlers that hand no request on.
+var answering = []string{"error", "metrics", "minimize_consent", "minimize_console", "static_response"}
+
+// rewritten is what the matchers of coverage see of a request that a rewrite changes.
+var rewritten = []string{"method", "path"}
+
+// changedByHeaders is the same of what `headers` does to requests: it may set the host. A name can be a pattern.
+func changedByHeaders(operations []byte) []string {
+	var names struct {
+		Add, Set map[string]json.RawMessage
+		Delete   []string
+		Replace  map[string]json.RawMessage
+	}
+	_ = json.Unmarshal(operations, &names) // what does not load does not run
+	all := slices.Concat(slices.Collect(maps.Keys(names.Add)), slices.Collect(maps.Keys(names.Set)), slices.Collect(maps.Keys(names.Replace)), names.Delete)
+	if slices.ContainsFunc(all, func(name string) bool { return strings.EqualFold(name, "host") || strings.ContainsAny(name, "*{") }) {
+		return []string{"host"}
+	}
+	return nil
 }
 
 func sitesOfJSON(config []byte) ([]site, error) {
@@ -83,7 +111,7 @@ func sitesOfJSON(config []byte) ([]site, error) {
 func rawHops(routes []rawRoute, unique *int) []hop {
 	var hops []hop
 	for _, route := range routes {
-		h := hop{grouped: route.Group != ""}
+		h := hop{group: route.Group}
 		h.describe(route.Match, unique)
 		for _, handler := range route.Handle {
 			h.handlers = append(h.handlers, handler.link(unique))
@@ -94,19 +122,27 @@ func rawHops(routes []rawRoute, unique *int) []hop {
 }
 
 func (r *rawHandler) link(unique *int) link {
-	l := link{name: r.Handler, inner: [][]hop{rawHops(r.Routes, unique), rawHops(r.Errors.Routes, unique)}}
+	l := link{name: r.Handler, ends: slices.Contains(answering, r.Handler), inner: [][]hop{rawHops(r.Routes, unique), rawHops(r.Errors.Routes, unique)}}
 	var statuses [][]int
 	for _, response := range r.HandleResponse {
 		statuses = append(statuses, response.Match.StatusCode)
 		l.inner = append(l.inner, rawHops(response.Routes, unique))
 	}
 	switch {
+	case r.Handler == "rewrite":
+		l.changes = rewritten
+	case r.Handler == "file_server":
+		l.ends = !r.PassThru
+	case r.Handler == "headers":
+		l.changes = changedByHeaders(r.Request)
 	case r.Handler == "invoke":
 		l.invokes = r.Name
 	case r.Handler == "reverse_proxy" && r.Transport.Protocol == "minimize":
-		l.name = egressName
+		l.name, l.ends = egressName, len(statuses) == 0
 	case r.Handler == "reverse_proxy" && forwardsAuth(r.Rewrite.Method, statuses):
 		l.name = "forward_auth"
+	case r.Handler == "reverse_proxy":
+		l.ends = len(statuses) == 0
 	}
 	return l
 }
@@ -114,8 +150,11 @@ func (r *rawHandler) link(unique *int) link {
 // provisionedSites reads the running configuration. It is for Start: while handlers are provisioned, later routes are raw.
 func (a *App) provisionedSites() ([]site, error) {
 	mod, err := a.ctx.AppIfConfigured("http")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, nil //nolint:nilerror // no HTTP app, no routes
+		return nil, fmt.Errorf("walking the routes: %w", err)
 	}
 	unique := 0
 	var sites []site
@@ -137,7 +176,7 @@ func (a *App) provisionedSites() ([]site, error) {
 func hops(routes caddyhttp.RouteList, unique *int) []hop {
 	var all []hop
 	for _, route := range routes {
-		h := hop{grouped: route.Group != ""}
+		h := hop{group: route.Group}
 		h.describe(matchers(route.MatcherSets), unique)
 		for _, handler := range route.Handlers {
 			h.handlers = append(h.handlers, linkOf(handler, unique))
@@ -162,6 +201,7 @@ func matchers(sets caddyhttp.MatcherSets) []map[string]json.RawMessage {
 
 func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 	l := link{name: caddy.GetModuleName(handler)}
+	l.ends = slices.Contains(answering, l.name)
 	switch h := handler.(type) {
 	case *Handler:
 		l.judges = h
@@ -170,6 +210,13 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 		if h.Errors != nil {
 			l.inner = append(l.inner, hops(h.Errors.Routes, unique))
 		}
+	case *fileserver.FileServer:
+		l.ends = !h.PassThru
+	case *rewrite.Rewrite:
+		l.changes = rewritten
+	case *headers.Handler:
+		raw, _ := json.Marshal(h.Request)
+		l.changes = changedByHeaders(raw)
 	case *caddyhttp.Invoke:
 		l.invokes = h.Name
 	case *intercept.Intercept:
@@ -177,6 +224,7 @@ func linkOf(handler caddyhttp.MiddlewareHandler, unique *int) link {
 			l.inner = append(l.inner, hops(response.Routes, unique))
 		}
 	case *reverseproxy.Handler:
+		l.ends = len(h.HandleResponse) == 0
 		var statuses [][]int
 		for _, response := range h.HandleResponse {
 			var codes []int

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // issuer mints tokens and serves its keys.
@@ -376,5 +379,25 @@ func eventually(t *testing.T, f func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("it did not come about in 10 s")
 		}
+	}
+}
+
+type panickingTransport struct{}
+
+// RoundTrip panics.
+func (panickingTransport) RoundTrip(*http.Request) (*http.Response, error) {
+	panic("with a value: " + somePhone)
+}
+
+// TestPanicInKeys: an issuer's answer that panics is one that does not come, and who waits for it waits no longer.
+func TestPanicInKeys(t *testing.T) {
+	core, logged := observer.New(zap.DebugLevel)
+	k := newRemoteKeys("https://id.example.com", "https://id.example.com/keys", zap.New(core))
+	k.client.Transport = panickingTransport{}
+	if _, err := k.find(httptest.NewRequest("GET", "/", nil), "1"); !errors.Is(err, errKeysUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if log := fmt.Sprint(logged.All()); strings.Contains(log, somePhone) || !strings.Contains(log, "panicking while an issuer's keys were fetched") {
+		t.Errorf("the log is %s", log)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/caddy-minimize/minimize/rules"
 	"github.com/caddy-minimize/minimize/rules/body"
@@ -85,21 +83,16 @@ func (w *writer) run(next caddyhttp.Handler, r *http.Request) (err error) {
 // recovered turns a panic of the inner handlers into a refusal while nothing is sent. http.ErrAbortHandler is how
 // reverse_proxy gives up: on our error from Write, or because the upstream's answer was cut off.
 func (w *writer) recovered(p any, r *http.Request) {
+	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the answer was cut off"}
+	if p != http.ErrAbortHandler {
+		refusal = w.m.panicked("an answer was made")
+	}
 	switch {
 	case w.sent || w.refusal != nil:
 	case p == http.ErrAbortHandler && r.Context().Err() != nil:
 		w.broken = true // the client is gone
-	case p == http.ErrAbortHandler:
-		w.refuse(&rules.Refusal{Reason: rules.Unreadable, Detail: "the answer was cut off"})
 	default:
-		w.refuse(&rules.Refusal{Reason: rules.Unavailable, Detail: "the gateway failed"})
-	}
-	if p != http.ErrAbortHandler {
-		// The panic's text may hold a value, the stack does not.
-		w.m.h.logger.Error("panicking while an answer was made", zap.String("decision", w.m.id), zap.ByteString("stack", debug.Stack()))
-		if !w.m.canary {
-			w.m.h.metrics.panics.Inc()
-		}
+		w.refuse(refusal)
 	}
 	w.broken = w.broken || w.sent
 }
