@@ -233,11 +233,23 @@ func (w *JSON) addReport(record int32, r *rules.Report) {
 // strictestName returns the strictest decision about a name that a text gives a value to, nil if all of them may stay.
 // Text around documents, two of them in a row, a script's literal or a line of a log is no JSON, but its names say as much.
 func (w *JSON) strictestName(text []byte, table *rules.Table) (strictest *rules.Decision, of rules.CategoryID) {
-	for _, label := range w.scope.Assigned(nil, text) {
+	for _, label := range w.assigned(nil, text) {
 		d := table.Decide(label.Category)
 		if d.Action > rules.Keep && !(label.Text && d.Action == rules.Mask) && (strictest == nil || d.Action > strictest.Action) {
 			strictest, of = d, label.Category
 		}
 	}
 	return strictest, of
+}
+
+// assigned appends the labels of the names that a text gives values to, as it stands or percent-encoded.
+func (w *JSON) assigned(dst []*rules.Label, text []byte) []*rules.Label {
+	for range maxNested {
+		dst = w.scope.Assigned(dst, text)
+		if bytes.IndexByte(text, '%') < 0 {
+			break
+		}
+		text = unpercented(text)
+	}
+	return dst
 }
