@@ -32,7 +32,7 @@ func (q *query) rewrite(w *JSON, text []byte, table *rules.Table) bool {
 	if !strings.ContainsAny(string(text), "=%") {
 		return false
 	}
-	q.blank = q.hides(w, before, table)
+	q.blank = q.hides(w, before, table) || !strings.Contains(string(text), "=") && q.hides(w, string(text), table)
 	q.out = append(q.out, q.plain(w, before, table)...)
 	kept := q.params(w, params, table)
 	if isURL && (kept != "" || params == "") {
@@ -116,13 +116,16 @@ func (q *query) block(w *JSON, d *rules.Decision, c rules.CategoryID) {
 func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 	name, value, ok := strings.Cut(pair, "=")
 	if !ok {
-		if strings.Contains(pair, "%") && q.hides(w, pair, table) {
+		if q.hides(w, pair, table) {
 			return "", false
 		}
 		return q.plain(w, pair, table), true
 	}
 	plainName, plain := decoded(name), decoded(value)
 	meaning := w.scope.Name([]byte(plainName[max(0, len(plainName)-maxRemembered):])) // its noun stands at its end
+	if nestingOf([]byte(plainName)) != flat && q.hides(w, name, table) {
+		return "", false
+	}
 	decision, whole, goes := q.judge(w, &meaning, plain, table)
 	switch {
 	case decision == nil:
