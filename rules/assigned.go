@@ -118,12 +118,30 @@ func (a *assignment) before(i, size int) []byte {
 	if bytes.IndexByte(segment[len(before):], '\n') >= 0 {
 		return nil
 	}
+	if name := inPrint(before); name != nil {
+		return name
+	}
 	return word(before, last, a.opened && len(rest) > 0 && !isSpace(rest[0]))
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '\\' }
+
+// inPrint returns what stands at the end of a text in quotation marks as they are printed, nil if nothing does.
+func inPrint(text []byte) []byte {
+	r, size := lastRune(text)
+	if r < utf8.RuneSelf || !strings.ContainsRune("”’“»」』", r) {
+		return nil
+	}
+	name := text[max(0, len(text)-size-2*maxAssigned) : len(text)-size]
+	open := bytes.LastIndexAny(name, "“„‘”«「『")
+	if open < 0 {
+		return nil
+	}
+	_, size = utf8.DecodeRune(name[open:])
+	return name[open+size:]
+}
 
 // word returns the word at the end of a segment if it begins a line, a list's item or a bracket's inside. In the middle of a
 // sentence a word before a colon is no name, unless it is Chinese, which has no blanks between words, or of Go's

@@ -54,6 +54,7 @@ func TestAssignedElsewhere(t *testing.T) {
 		"{City:B FullName:S}": true, "map[City:B full_name:S]": true, "- full_name: S": true, "* **Full_Name**: S": true, "1.客户姓名：S": true, "1. full_name: S": true,
 		"订单 客户姓名:S": true, `line\nfull_name: S`: true, "s:15:\"\x00User\x00full_name\";": true, `{&amp;quot;full_name&amp;quot;:1}`: true,
 		`{\\\"full_name\\\":1}`: true, "&lt;full_name&gt;S": true, "<td>full_name: S</td>": true, "q=full_name:S": true, `{"x":"full_name: S"}`: true,
+		"“full_name”:“S”": true, "他说「客户姓名」：S": true, "„full_name“: S": true, "my full_name”: S": false,
 		"he met City:B full_name:S": false, "(well) full_name: S": false, "10.0.0.1:80": false, "2026-11-23T04:50:29Z": false,
 		strings.Repeat("x", 300) + ": S": false, strings.Repeat("y", 300) + "\nfull_name: S": true,
 	} {

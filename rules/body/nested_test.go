@@ -48,6 +48,7 @@ func TestNestedTexts(t *testing.T) {
 		{"in the fragment", "reader", `{"u":"https://x.example/?o=1#imei=` + imei + `&p=2"}`, `{"u":"https://x.example/?o=1#p=2"}`},
 		{"what is not decodable", "reader", `{"u":"/a?x=%zz&o=100%=1"}`, ``},
 		{"what is decodable in part", "reader", `{"u":"/a?%69mei=%zz&re%61lName=1%&o=1"}`, `{"u":"/a?re%61lName=%2A%2A%2A%2A&o=1"}`},
+		{"a name that is encoded twice", "reader", `{"u":"/a?%2569mei=1&real%25255Fname=Ann&o=1"}`, `{"u":"/a?real%25255Fname=A%2A%2A%2A&o=1"}`},
 		{"a form", "reader", `{"f":"real_name=Ann&o=1"}`, `{"f":"real_name=A%2A%2A%2A&o=1"}`},
 		{"two documents", "reader", `{"p":"{\"imei\":\"1\"} {\"a\":2}","o":1}`, `{"o":1}`},
 		{"a call", "reader", `{"p":"cb({\"realName\":\"Ann\"})"}`, `{"p":""}`},

@@ -122,6 +122,9 @@ func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 		return q.plain(w, pair, table), true
 	}
 	plainName, plain := decoded(name), decoded(value)
+	for range maxNested {
+		plainName = decoded(plainName)
+	}
 	meaning := w.scope.Name([]byte(plainName[max(0, len(plainName)-maxRemembered):])) // its noun stands at its end
 	if nestingOf([]byte(plainName)) != flat && q.hides(w, name, table) {
 		return "", false
