@@ -43,6 +43,7 @@ func flatScopes(tb testing.TB) []*rules.Scope {
 func FuzzForm(f *testing.F) {
 	for i, seed := range []string{
 		"imei=1&phone=13800138000&a=%41+b&&c", "q=%7B%22imei%22%3A1%7D&13800138000=x", `{"imei":"1","u":"a=b&c"}`, "a=%zz", "a=1;b", "_charset_=x", "%31%33800138000&=&u=/x%3Fimei%3D1", "x=%2531", "a=+1380013+8000",
+		"a=%7Bimei:+1%7D&b=<imei>1&c=%26quot%3Bimei%26quot%3B:1&imei:=1&x=%EF%BC%9A", "a=s:4:%22imei%22%3Bi:1",
 	} {
 		f.Add(seed, byte(3*i), byte(2), byte(i))
 	}

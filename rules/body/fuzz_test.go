@@ -69,6 +69,7 @@ func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"orders":[{"imei":"1","buyer":{"id":"me"}},{"imei":2,"phone":13800138000}]}`, `[[],{},"\ud83d\ude00",-1.5e+3,null]`,
 		"\xef\xbb\xbf{} ", `"\ud800"`, "\"\xff\"", `[1,]`, `{"a":1}{}`, `01`, ` `, `{"13800138000":{"a":"call 13800138000"}}`,
+		`{"a":"{imei: 1}","b":"<imei>1</imei>","c":"a:1:{s:4:\"imei\";i:1;}","d":"{&quot;imei&quot;:1}","e":"\\u0022imei\\x22：1","f":"%257B%2522imei%2522%253A1"}`,
 		`{"orders":[{"orderNo":[{"a":"b"}],"note":"\u0031\u0033800138000 overdue"} , {"x" : 1}]}`,
 	} {
 		f.Add([]byte(seed), byte(3), byte(2), byte(0))

@@ -20,7 +20,7 @@ func (w *JSON) enterGiant(i int) (int, error) {
 	w.state = inString
 	w.enter(i+1, i, '"', giant)
 	w.piece = i + 1
-	w.pieceEsc, w.flood = false, 0
+	w.pieceEsc, w.flood, w.named = false, 0, emptied(w.named)
 	w.context = emptied(w.context)
 	return i + 1, nil
 }
@@ -82,11 +82,13 @@ func (w *JSON) cutPiece(fr *frame, last bool) bool {
 	if w.pieceEsc {
 		end, _ = rawOffset(raw, 0, 0, end)
 	}
-	// A name that the text gives a value to takes the piece with it, and the next one where its value may go on: the context
-	// is read again.
+	// A name that the text gives a value to takes its piece with it, and all further ones: nobody knows where its value ends.
 	names := len(w.words)
-	if fr.search && w.nests && marked(w.text) {
-		w.words = append(w.words, w.scope.Assigned(nil, w.text)...)
+	if fr.search && w.nests {
+		if marked(w.text) {
+			w.named = w.assigned(w.named, w.text)
+		}
+		w.words = append(w.words, w.named...)
 	}
 	if len(w.hits) > from || len(w.words) > names {
 		w.pieceHole(fr, from, names, w.piece+end)

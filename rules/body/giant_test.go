@@ -3,6 +3,7 @@ package body
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -276,5 +277,52 @@ func TestGiantNames(t *testing.T) {
 	body := `{"a":"` + strings.Repeat("QUJD", 40_000) + `==","b":"` + filler + `x=1 ` + filler + `"}`
 	if got := output(t, j, body); got != body {
 		t.Errorf("%d bytes became %d", len(body), len(got))
+	}
+}
+
+// TestGiantValues: a withheld value that a giant string gives to a name may be of any length, so nothing behind its name is
+// shown.
+func TestGiantValues(t *testing.T) {
+	j := judgeFor(scopeOf(t, shop+"  - {id: some, to: reader, for: work, keep: [general]}\n"), "reader")
+	full := judgeFor(scopeOf(t, shop), "full")
+	log, value := strings.Repeat("start of a log ", 400), strings.Repeat("Alice", 60_000)
+	for name, text := range map[string]string{
+		"a line":             strings.Repeat("z", 70_000) + " phone=" + value,
+		"a document":         log + `{"phone":"` + value + `"}`,
+		"behind a border":    strings.Repeat("z", 65_530) + ` {"phone":"` + value + `"}`,
+		"encoded":            strings.Repeat("z", 65_530) + " %7B%22phone%22%3A%22" + value + "%22%7D",
+		"encoded twice":      log + " %257B%2522phone%2522%253A%2522" + value + "%2522%257D",
+		"encoded, short":     strings.Repeat("x", 65_530) + " 5% %7B%22phone%22%3A%22Alice%22%7D",
+		"a name kept before": log + `{"orderNo":"1","phone":"` + value + `"}`,
+		"escaped":            log + "\"phone\":\n\u0001" + value,
+	} {
+		document := `{"a":` + quoted(text) + `,"b":1}`
+		for chunk, send := range map[int]func(*rules.Judge, Limits, string, int) (string, error){
+			999: func(j *rules.Judge, l Limits, in string, chunk int) (string, error) {
+				c, _, err := rewrite(j, l, in, chunk)
+				return string(c.body), err
+			},
+			70_000: func(j *rules.Judge, l Limits, in string, chunk int) (string, error) {
+				out, _, err := partsOf(t, j, l, "b", parts(filePart("x", "f", "application/json", in)), chunk)
+				return out, err
+			},
+			1 << 20: func(j *rules.Judge, l Limits, _ string, chunk int) (string, error) {
+				out, _, err := formOf(j, l, "a="+url.QueryEscape(text)+"&b=1", chunk)
+				return out, err
+			},
+		} {
+			if out, err := send(j, Limits{Hold: 1000}, document, chunk); err != nil || strings.Contains(out, "Alice") || !strings.Contains(out, "b") {
+				t.Errorf("%s by %d: %v, %d bytes are left", name, chunk, err, len(out))
+			}
+			if out, err := send(full, Limits{Hold: 1000}, document, chunk); err != nil || len(out) < len(value) && name != "encoded, short" {
+				t.Errorf("%s by %d: with all rights %v, %d bytes", name, chunk, err, len(out))
+			}
+		}
+	}
+	// What the first string names says nothing of the next one.
+	plain := strings.Repeat("nothing ", 20_000)
+	got := output(t, j, `{"a":"`+log+`phone=1 `+plain+`","b":"`+plain+`"}`)
+	if !strings.HasSuffix(got, `,"b":"`+plain+`"}`) || len(got) > len(plain)+100 {
+		t.Errorf("%d bytes are left", len(got))
 	}
 }

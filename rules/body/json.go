@@ -95,6 +95,7 @@ type run struct {
 	piece     int              // where the undecided rest of a giant string starts
 	pieceEsc  bool             // with an escape in it
 	flood     rules.CategoryID // a giant string's hit had no end
+	named     []*rules.Label   // that a giant string gave values to so far
 	undecided int              // open records whose facts are not known yet
 	pending   int              // open containers that may be taken away yet
 	skip      int              // depth of the container that is taken away; 0: none
@@ -216,7 +217,7 @@ func (w *JSON) Release() {
 func (w *JSON) forget() {
 	w.held, w.out, w.facts, w.text = pooled(w.held), pooled(w.out), pooled(w.facts), pooled(w.text)
 	w.edited, w.spare, w.context = pooled(w.edited), pooled(w.spare), pooled(w.context)
-	w.holes, w.hits, w.words = pooled(w.holes), pooled(w.hits), pooled(w.words)
+	w.holes, w.hits, w.words, w.named = pooled(w.holes), pooled(w.hits), pooled(w.words), pooled(w.named)
 	w.records, w.slots, w.values = pooled(w.records), pooled(w.slots), pooled(w.values)
 	clear(w.report.Counts)
 	w.report = rules.Report{Counts: w.report.Counts}

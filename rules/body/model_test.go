@@ -360,6 +360,21 @@ func (m *model) scalar(n *tree, at around, label *rules.Label) (*rules.Decision,
 			text = n.text
 		}
 	}
+	if n.kind == 's' && (label == nil || inherited || soft) && action < rules.Blank {
+		for _, name := range []string{"one", "two"} {
+			if !naivelyNamed(n.text, name) {
+				continue
+			}
+			meaning := m.scope.Name([]byte(name))
+			l := m.scope.Key(&meaning, nil)
+			if of := decide(l.Category); of.Action > rules.Keep && !(l.Text && of.Action == rules.Mask) {
+				if of.Action > action {
+					d = of
+				}
+				action = max(action, of.Action, rules.Blank)
+			}
+		}
+	}
 	if n.kind == 's' {
 		for _, w := range m.scope.Words(nil, []byte(n.text)) {
 			if word := decide(w.Category); word.Action > action {
@@ -371,6 +386,16 @@ func (m *model) scalar(n *tree, at around, label *rules.Label) (*rules.Decision,
 		}
 	}
 	return d, action, text
+}
+
+// naivelyNamed reports whether a text gives a value to a name, in one of the notations that random texts are in.
+func naivelyNamed(text, name string) bool {
+	for _, notation := range []string{"{@: ", "<@>", "&quot;@&quot;:", `"@":`, `"@";i:`, "@：", "\n@: "} {
+		if strings.Contains(text, strings.ReplaceAll(notation, "@", name)) {
+			return true
+		}
+	}
+	return strings.HasPrefix(text, name+": ")
 }
 
 // parse reads a document into a tree with encoding/json.
@@ -458,7 +483,8 @@ func (r random) tree(depth int) *tree {
 		}
 		return n
 	case k < 8:
-		return &tree{kind: 's', text: pick(r, "", "x", "me", "you", "13800138000", "call 13800138000 or +86 13900139000", "overdue", "it is overdue: 13800138000", "日本 \"\\\n", "\u0001😀")}
+		return &tree{kind: 's', text: pick(r, "", "x", "me", "you", "13800138000", "call 13800138000 or +86 13900139000", "overdue", "it is overdue: 13800138000", "日本 \"\\\n", "\u0001😀",
+			"{one: x}", "<a><one>x</one></a>", "{&quot;one&quot;:1}", `cb({"one":1})`, `a:1:{s:3:"one";i:1;}`, "one：x", "x\none: two", "one: x", "is it one: x", "<two>x", "two: <one>")}
 	case k < 9:
 		return &tree{kind: 'n', text: pick(r, "0", "-1.50", "9", "10", "1e1", "13800138000", "490154203237518")}
 	}

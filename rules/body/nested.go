@@ -15,7 +15,7 @@ const (
 	flat        nesting = iota
 	nestedJSON          // a document
 	nestedQuery         // a URL with a query, or a form
-	nestedNames         // quoted names before colons, but no document that can be read
+	nestedNames         // names with values, but no document that can be read
 )
 
 // maxNested is how deep texts in texts are rewritten. Deeper ones are blanked where a name in them is withheld.
@@ -35,17 +35,18 @@ func nestingOf(s []byte) nesting {
 		return flat
 	}
 	switch assigns := bytes.IndexByte(s, '=') > 0; {
-	case assigns && bytes.ContainsAny(s, " \t\r\n<>\""):
+	case assigns && (bytes.ContainsAny(s, " \t\r\n<>\"") || bytes.Contains(s, []byte("&quot;")) || bytes.Contains(s, []byte("&#"))):
 		return nestedNames
 	case assigns, bytes.IndexByte(s, '%') >= 0 && (bytes.IndexByte(s, '/') >= 0 || namesEscaped(s)):
 		return nestedQuery
-	case bytes.IndexByte(s, ':') > 0 && (bytes.IndexByte(s, '"') >= 0 || bytes.IndexByte(s, '\'') >= 0):
+	case rules.MayAssign(s):
 		return nestedNames
 	}
 	return flat
 }
 
-// namesEscaped reports whether a text holds, percent-encoded, what names are assigned with: a quote, an equals sign, a colon.
+// namesEscaped reports whether a text holds, percent-encoded, what names are assigned with: a quote, an equals sign, a colon,
+// an angle bracket; or a percent sign, which stands before those where a text is encoded twice.
 func namesEscaped(s []byte) bool {
 	for {
 		i := bytes.IndexByte(s, '%')
@@ -53,25 +54,28 @@ func namesEscaped(s []byte) bool {
 			return false
 		}
 		switch unhex(s[i+1])<<4 | unhex(s[i+2]) {
-		case '"', '\'', '=', ':':
+		case '"', '\'', '=', ':', '<', '%':
 			return true
 		}
 		s = s[i+1:]
 	}
 }
 
-// marked reports whether a text holds what names cannot be assigned or encoded without: an equals sign, a percent sign or
-// a quote. Nearly no text does, so it looks at eight bytes at a time.
+// marked reports whether a text holds what names cannot be assigned or encoded without: an equals sign, a colon, a percent
+// sign, a quote, an angle bracket or an ampersand. Few texts do, so it looks at eight bytes at a time, for two signs at once
+// where they differ in their last bit only. Of a full-width colon it sees the first byte.
 func marked(s []byte) bool {
 	for len(s) >= 8 {
 		x := binary.LittleEndian.Uint64(s)
-		if zeroByte(x^('='*lows))|zeroByte(x^('%'*lows))|zeroByte(x^('"'*lows))|zeroByte(x^('\''*lows)) != 0 {
+		y := x | lows
+		if zeroByte(y^('='*lows))|zeroByte(y^('\''*lows))|zeroByte(x^('%'*lows))|zeroByte(x^('"'*lows))|zeroByte(x^(':'*lows))|zeroByte(x^(0xef*lows)) != 0 {
 			return true
 		}
 		s = s[8:]
 	}
 	for _, c := range s {
-		if c == '=' || c == '%' || c == '"' || c == '\'' {
+		switch c {
+		case '=', '<', '\'', '&', '%', '"', ':', 0xef:
 			return true
 		}
 	}
@@ -233,11 +237,23 @@ func (w *JSON) addReport(record int32, r *rules.Report) {
 // strictestName returns the strictest decision about a name that a text gives a value to, nil if all of them may stay.
 // Text around documents, two of them in a row, a script's literal or a line of a log is no JSON, but its names say as much.
 func (w *JSON) strictestName(text []byte, table *rules.Table) (strictest *rules.Decision, of rules.CategoryID) {
-	for _, label := range w.scope.Assigned(nil, text) {
+	for _, label := range w.assigned(nil, text) {
 		d := table.Decide(label.Category)
 		if d.Action > rules.Keep && !(label.Text && d.Action == rules.Mask) && (strictest == nil || d.Action > strictest.Action) {
 			strictest, of = d, label.Category
 		}
 	}
 	return strictest, of
+}
+
+// assigned appends the labels of the names that a text gives values to, as it stands or percent-encoded.
+func (w *JSON) assigned(dst []*rules.Label, text []byte) []*rules.Label {
+	for range maxNested {
+		dst = w.scope.Assigned(dst, text)
+		if bytes.IndexByte(text, '%') < 0 {
+			break
+		}
+		text = unpercented(text)
+	}
+	return dst
 }

@@ -3,6 +3,7 @@ package body
 import (
 	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -47,6 +48,7 @@ func TestNestedTexts(t *testing.T) {
 		{"in the fragment", "reader", `{"u":"https://x.example/?o=1#imei=` + imei + `&p=2"}`, `{"u":"https://x.example/?o=1#p=2"}`},
 		{"what is not decodable", "reader", `{"u":"/a?x=%zz&o=100%=1"}`, ``},
 		{"what is decodable in part", "reader", `{"u":"/a?%69mei=%zz&re%61lName=1%&o=1"}`, `{"u":"/a?re%61lName=%2A%2A%2A%2A&o=1"}`},
+		{"a name that is encoded twice", "reader", `{"u":"/a?%2569mei=1&real%25255Fname=Ann&o=1"}`, `{"u":"/a?real%25255Fname=A%2A%2A%2A&o=1"}`},
 		{"a form", "reader", `{"f":"real_name=Ann&o=1"}`, `{"f":"real_name=A%2A%2A%2A&o=1"}`},
 		{"two documents", "reader", `{"p":"{\"imei\":\"1\"} {\"a\":2}","o":1}`, `{"o":1}`},
 		{"a call", "reader", `{"p":"cb({\"realName\":\"Ann\"})"}`, `{"p":""}`},
@@ -199,6 +201,76 @@ func TestNestedEscaped(t *testing.T) {
 		}
 		if got := output(t, judgeFor(s, "full"), in); got != in {
 			t.Errorf("%s gave %s with every right", in, got)
+		}
+	}
+}
+
+// TestNotations: a name is one in whatever notation a text writes it, and wherever the text stands.
+func TestNotations(t *testing.T) {
+	const more = "  - {id: some, to: reader, for: work, keep: [general]}\nfields:\n  - {key: [full_name, 姓名], is: person.name}\n"
+	s := scopeOf(t, shop+more)
+	senders := map[string]func(*rules.Judge, string) (string, error){
+		"JSON": func(j *rules.Judge, text string) (string, error) {
+			c, _, err := rewrite(j, Limits{}, `{"zq":`+quoted(text)+`}`, 7)
+			return string(c.body), err
+		},
+		"form": func(j *rules.Judge, text string) (string, error) {
+			out, _, err := formOf(j, Limits{}, "zq="+url.QueryEscape(text)+"&a=1", 7)
+			return out, err
+		},
+		"part": func(j *rules.Judge, text string) (string, error) {
+			out, _, err := partsOf(t, j, Limits{}, "b", parts(part1("zq", text)), 7)
+			return out, err
+		},
+		"query": func(j *rules.Judge, text string) (string, error) {
+			return NewHead(j).Query("zq=" + url.QueryEscape(text))
+		},
+		"header": func(j *rules.Judge, text string) (string, error) {
+			out, stays, err := NewHead(j).Header("X-Note", text)
+			if !stays {
+				out = ""
+			}
+			return out, err
+		},
+		"giant": func(j *rules.Judge, text string) (string, error) {
+			c, _, err := rewrite(j, Limits{Hold: 1000}, `{"zq":`+quoted(strings.Repeat("a log ", 12_000)+"\n"+text)+`}`, 9999)
+			return string(c.body), err
+		},
+	}
+	for _, text := range []string{
+		`<user><full_name>SECRET</full_name></user>`, `<?xml version="1.0"?><u:full_name x="1">SECRET</u:full_name>`, `<user full_name="SECRET"/>`,
+		`a:1:{s:9:"full_name";s:6:"SECRET";}`, `{full_name:"SECRET",x:1}`, `{x:1, full_name: 'SECRET'}`, `invalid user {City:Berlin FullName:SECRET}`,
+		`{&quot;full_name&quot;:&quot;SECRET&quot;}`, `a=1{&quot;full_name&quot;:&quot;SECRET&quot;}`, `{&#34;full_name&#34;:&#34;SECRET&#34;}`,
+		`{\u0022full_name\u0022:\u0022SECRET\u0022}`, `{\x22full_name\x22:\x22SECRET\x22}`, "full_name: SECRET", "full_name: SECRET at 5% a/b", "x{full_name:SECRET,a=1", "a=1;full_name:SECRET",
+		"姓名：SECRET", "电话：x，姓名：SECRET", "姓名:SECRET",
+		"%7B%22full_name%22%3A%22SECRET%22%7D", "%257B%2522full_name%2522%253A%2522SECRET%2522%257D", "%3Cfull_name%3ESECRET%3C%2Ffull_name%3E",
+	} {
+		for name, send := range senders {
+			if name == "header" && strings.ContainsAny(text, "姓") {
+				continue
+			}
+			if out, err := send(judgeFor(s, "reader"), text); err != nil || shows(out, "SECRET") {
+				t.Errorf("%s, %s gave %.200s, %v", name, text, out, err)
+			}
+			if out, err := send(judgeFor(s, "full"), text); err != nil || !shows(out, "SECRET") {
+				t.Errorf("%s, %s with all rights gave %.200s, %v", name, text, out, err)
+			}
+		}
+	}
+}
+
+// TestNotNamed: what only looks like a name with a value stays, and so does a remark that begins with a word for one.
+func TestNotNamed(t *testing.T) {
+	s := scopeOf(t, shop+"  - {id: some, to: reader, for: work, keep: [general], mask: [content.text]}\n")
+	for _, text := range []string{
+		"Note: please ring", "备注：请电话联系", "Attention: fragile", "my name: it is a secret", "at 12:30, from 2026-11-23T04:50:29Z on", "see https://x.example:8080/a",
+		"if a <b and c", "a <i>b</i>: <br/>", "INFO: [x] done: ok", "时间：周一", "& so on; \\ and :",
+	} {
+		for _, member := range []string{"zq", "remark"} {
+			body := `{"` + member + `":` + quoted(text) + `}`
+			if got := output(t, judgeFor(s, "reader"), body); got != body {
+				t.Errorf("%s gave %s", body, got)
+			}
 		}
 	}
 }

@@ -122,7 +122,7 @@ func (w *JSON) tellParts(h *hole, j *Judged) {
 		q.rewrite(w, text, table)
 		return
 	}
-	for _, label := range w.scope.Assigned(nil, text) {
+	for _, label := range w.assigned(nil, text) {
 		add(ByName, label.Category, label)
 	}
 }

@@ -32,7 +32,7 @@ func (q *query) rewrite(w *JSON, text []byte, table *rules.Table) bool {
 	if !strings.ContainsAny(string(text), "=%") {
 		return false
 	}
-	q.blank = q.hides(w, before, table)
+	q.blank = q.hides(w, before, table) || !strings.Contains(string(text), "=") && q.hides(w, string(text), table)
 	q.out = append(q.out, q.plain(w, before, table)...)
 	kept := q.params(w, params, table)
 	if isURL && (kept != "" || params == "") {
@@ -116,13 +116,19 @@ func (q *query) block(w *JSON, d *rules.Decision, c rules.CategoryID) {
 func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 	name, value, ok := strings.Cut(pair, "=")
 	if !ok {
-		if strings.Contains(pair, "%") && q.hides(w, pair, table) {
+		if q.hides(w, pair, table) {
 			return "", false
 		}
 		return q.plain(w, pair, table), true
 	}
 	plainName, plain := decoded(name), decoded(value)
+	for range maxNested {
+		plainName = decoded(plainName)
+	}
 	meaning := w.scope.Name([]byte(plainName[max(0, len(plainName)-maxRemembered):])) // its noun stands at its end
+	if nestingOf([]byte(plainName)) != flat && q.hides(w, name, table) {
+		return "", false
+	}
 	decision, whole, goes := q.judge(w, &meaning, plain, table)
 	switch {
 	case decision == nil:
@@ -141,25 +147,26 @@ func (q *query) param(w *JSON, pair string, table *rules.Table) (string, bool) {
 
 // decoded undoes what is percent-encoded, and leaves alone what only looks so, as lenient readers do.
 func decoded(s string) string {
-	if plain, err := url.QueryUnescape(s); err == nil {
-		return plain
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+		return s
 	}
-	var b strings.Builder
+	return string(unpercented([]byte(s)))
+}
+
+func unpercented(s []byte) []byte {
+	plain := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
-		if i+3 <= len(s) {
-			if plain, err := url.QueryUnescape(s[i : i+3]); s[i] == '%' && err == nil {
-				b.WriteString(plain)
-				i += 2
-				continue
-			}
+		switch c := s[i]; {
+		case c == '+':
+			plain = append(plain, ' ')
+		case c == '%' && i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0:
+			plain = append(plain, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			i += 2
+		default:
+			plain = append(plain, c)
 		}
-		if s[i] == '+' {
-			b.WriteByte(' ')
-			continue
-		}
-		b.WriteByte(s[i])
 	}
-	return b.String()
+	return plain
 }
 
 // judge returns the strictest decision about a parameter, nil if it stays. whole is whether it is about all of the value,
@@ -200,16 +207,9 @@ func (q *query) judge(w *JSON, n *rules.Name, value string, table *rules.Table) 
 
 // hides reports whether a part of a URL holds a withheld name in any of the ways it may be encoded.
 func (q *query) hides(w *JSON, part string, table *rules.Table) bool {
-	for range maxNested {
-		if d, c := w.strictestName([]byte(part), table); d != nil {
-			q.told(ByName, c, d)
-			return true
-		}
-		plain := decoded(part)
-		if plain == part {
-			break
-		}
-		part = plain
+	d, c := w.strictestName([]byte(part), table)
+	if d != nil {
+		q.told(ByName, c, d)
 	}
-	return false
+	return d != nil
 }

@@ -11,25 +11,43 @@ func (f *finder) plus(i int) int {
 	if !f.set.Has(phone) || i > 0 && classes[f.text[i-1]]&classWord != 0 {
 		return i + 1
 	}
-	n, end := 0, 0
-	for at := i + 1; ; {
-		v, size := digitAt(f.text, at)
-		if size == 0 || n == 0 && v == 0 {
-			break
-		}
-		if n++; n > 15 {
-			break // the last group belongs to something else
-		}
-		at += size
-		if _, more := digitAt(f.text, at); more == 0 && n >= 8 && f.border(at) && !f.decimal(at) {
-			end = at
-		}
-		at = f.dialSeparator(at, n)
-	}
+	end := f.dialled(i+1, 8)
 	if end == 0 {
 		return i + 1
 	}
 	return f.hit(i, end, phone)
+}
+
+// doubleZero judges a telephone number behind the international prefix that ITU-T E.164 recommends, and returns where it
+// ends, or 0. What has zeros before it is something else more often than what has a plus sign: it needs more digits, and no
+// name or word that speaks of a thing. A barcode of the USA begins so too (GS1's GTIN-13 of a GTIN-12).
+func (f *finder) doubleZero(i int, about Context, set Set) int {
+	if !set.Has(phone) || about&aboutThing != 0 && about&aboutPhone == 0 || !bytes.HasPrefix(f.text[i:], []byte("00")) || i >= 2 && isTie(f.text[i-1]) && isDigit(f.text[i-2]) {
+		return 0
+	}
+	end := f.dialled(f.dialSeparator(i+2, 2), 9)
+	if end == 0 {
+		return 0
+	}
+	return f.hit(i, end, phone)
+}
+
+// dialled returns where the digits from a place on end that are a telephone number's from its country code on, or 0.
+func (f *finder) dialled(at, least int) (end int) {
+	for n := 0; ; {
+		v, size := digitAt(f.text, at)
+		if size == 0 || n == 0 && v == 0 {
+			return end
+		}
+		if n++; n > 15 {
+			return end // the last group belongs to something else
+		}
+		at += size
+		if _, more := digitAt(f.text, at); more == 0 && n >= least && f.border(at) && !f.decimal(at) {
+			end = at
+		}
+		at = f.dialSeparator(at, n)
+	}
 }
 
 // dialSeparator returns where the digits go on behind what stands between those of a telephone number, or i.

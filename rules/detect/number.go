@@ -22,6 +22,27 @@ func (s Set) Number(literal []byte, c Context) (Kind, bool) {
 	return s.digits(d[:n], c)
 }
 
+// isDecimal reports whether a text is a JSON number with a fraction or an exponent (RFC 8259 §6): that is how a number looks
+// which a spreadsheet or a script has made a text.
+func isDecimal(text []byte) bool {
+	if len(text) == 0 || !isDigit(text[len(text)-1]) || !isDigit(text[0]) && text[0] != '-' {
+		return false
+	}
+	dots, exponents := 0, 0
+	for i, c := range text {
+		switch {
+		case c == '.' && exponents == 0:
+			dots++
+		case c|0x20 == 'e':
+			exponents++
+		case (c == '+' || c == '-') && (i == 0 || text[i-1]|0x20 == 'e'):
+		case !isDigit(c):
+			return false
+		}
+	}
+	return dots <= 1 && exponents <= 1 && dots+exponents > 0
+}
+
 func hasExponent(literal []byte) bool {
 	for _, c := range literal {
 		if c|0x20 == 'e' {

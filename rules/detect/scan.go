@@ -18,6 +18,11 @@ func (s Set) Find(dst []Hit, text []byte, c Context) []Hit {
 func (s Set) FindHeld(dst []Hit, text []byte, c Context) []Hit {
 	f := finder{set: s, text: text, about: c, hits: dst, at: -1}
 	f.scan()
+	if len(f.hits) == len(dst) && isDecimal(text) {
+		if kind, ok := s.Number(text, c); ok {
+			f.hit(0, len(text), kind)
+		}
+	}
 	return f.hits
 }
 
@@ -164,6 +169,9 @@ func (f *finder) number(i int, more Context, set Set) int {
 		if to := f.judge(i, about, set); to > 0 {
 			return to
 		}
+	}
+	if to := f.doubleZero(i, about, set); to > 0 {
+		return to
 	}
 	return next
 }
