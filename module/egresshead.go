@@ -18,7 +18,7 @@ var neverSent = []string{
 	"Authorization", "Proxy-Authorization", "X-Auth-Token", "X-Access-Token", "X-Api-Key", "X-Csrf-Token", "X-Xsrf-Token",
 	"Content-Digest", "Repr-Digest", "Digest", "Content-Md5", "Content-Length", "Trailer", "Early-Data",
 	"User-Agent", // it tells a person's device and what it runs; an agent of ours can be among the credentials
-	"X-Forwarded-Host", "X-Forwarded-Server", "X-Original-Url", "X-Rewrite-Url", decisionHeader,
+	"X-Forwarded-Host", "X-Forwarded-Server", decisionHeader,
 }
 
 // ambient are the headers that clients and proxies add by themselves. What may not leave of them is left out, and the rest
@@ -101,7 +101,7 @@ func (s *requestSifter) sift(head *body.Head, from http.Header) (http.Header, er
 			return nil, &rules.Refusal{Reason: rules.SignedBody, Detail: "a signed message (RFC 9421) cannot be minimized"}
 		case slices.Contains(conditions, name) && !existing(s.method, name, values):
 			continue
-		case name == "Content-Type", slices.Contains(neverSent, name), slices.Contains(strippedFromRequests, name), slices.Contains(s.rest, name):
+		case name == "Content-Type", slices.Contains(neverSent, name), isStripped(name), slices.Contains(s.rest, name):
 			continue
 		}
 		for _, value := range values {
