@@ -125,14 +125,14 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 	for i := range d.Fields {
 		if f := &d.Fields[i]; f.At != nil {
 			label := b.rules.labelOf(f)
-			label.Selector, label.wary = f.At.String(), d.Wary
-			if spot := b.builder.spot(f.At); spot.Label == nil || !d.Wary || b.rules.moreHarmful(label, spot.Label) {
+			label.Selector, label.wary = f.At.String(), d.wary
+			if spot := b.builder.spot(f.At); spot.Label == nil || !d.wary || b.rules.moreHarmful(label, spot.Label) {
 				spot.Label = label
 			}
 		}
 	}
 	for i := range d.Records {
-		if !d.Wary || b.builder.spot(d.Records[i].At).Record == 0 {
+		if !d.wary || b.builder.spot(d.Records[i].At).Record == 0 {
 			b.addRecord(&d.Records[i])
 		}
 	}
@@ -143,7 +143,7 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 	switch {
 	case base:
 	case d.Values != nil:
-		b.listed = b.listed || !d.Wary
+		b.listed = b.listed || !d.wary
 		for _, w := range d.Values {
 			kind, _ := detect.ParseName(w.Name)
 			b.detectors = b.detectors.Add(kind)

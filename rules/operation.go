@@ -116,13 +116,12 @@ var literal = []string{"GET", "PUT", "PATCH", "DELETE", ""}
 
 // mayBe reports whether a backend may take a request by this method for one of the operation.
 func (o *Operation) mayBe(method string) bool {
-	method = judgedAs(method)
-	return o.Method == method || o.Method == "*" || !slices.Contains(literal, method)
+	return o.isOf(method) || !slices.Contains(literal, judgedAs(method))
 }
 
 // names reports whether the operation's pattern says this method and path.
 func (o *Operation) names(method, path string) bool {
-	if o.Method != judgedAs(method) && o.Method != "*" {
+	if !o.isOf(method) {
 		return false
 	}
 	pattern := o.Path
@@ -140,6 +139,9 @@ func (o *Operation) names(method, path string) bool {
 		pattern, path = restWant, rest
 	}
 }
+
+// isOf reports whether the operation's pattern says this method.
+func (o *Operation) isOf(method string) bool { return o.Method == judgedAs(method) || o.Method == "*" }
 
 // judgedAs is the method whose operations count: HEAD is judged as the GET whose header it shows.
 func judgedAs(method string) string {

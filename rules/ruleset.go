@@ -57,13 +57,14 @@ func (r rows) has(i int) bool { return r[i/8]&(1<<(i%8)) != 0 }
 func (r *Ruleset) newRows() rows { return newRows(2 * len(r.documents)) }
 
 // holdingFor are the documents that hold for a request: as they are where they name it, and warily where a backend may take
-// it for one that they name.
-func (r *Ruleset) holdingFor(method, path string) rows {
+// it for one that they name, if other methods count by any of them.
+func (r *Ruleset) holdingFor(method, path string, anyMethod bool) rows {
 	hold := slices.Clone(r.everywhere)
 	r.operations.each(method, path, func(o operationAt, named bool) {
-		if named {
+		switch {
+		case named:
 			hold.add(o.document)
-		} else {
+		case anyMethod || o.isOf(method):
 			hold.add(len(r.documents) + o.document)
 		}
 	})
@@ -91,7 +92,7 @@ func (r *Ruleset) holding(hold rows) iter.Seq2[int, *Document] {
 // warily is what a document says of a request that may be another one: nothing that shows more.
 func (r *Ruleset) warily(d *Document) *Document {
 	own := *d
-	own.Wary = true
+	own.wary = true
 	own.Fields = slices.DeleteFunc(slices.Clone(d.Fields), func(f Field) bool {
 		return f.Is == None || r.categories[r.ids[f.Is]].Grade < Personal
 	})

@@ -46,7 +46,7 @@ func (r *Ruleset) newVocabulary(documents rows) *vocabulary {
 		rules:      r, rows: map[string]uint32{}, ins: map[string]uint32{},
 	}
 	for i, d := range r.holding(documents) {
-		b.wary = d.Wary
+		b.wary = d.wary
 		for k := range d.Fields {
 			if f := &d.Fields[k]; f.At == nil {
 				b.add(f, i == 0)
