@@ -245,9 +245,15 @@ func (s *headerSieve) withheld(c rules.CategoryID) bool {
 // holds reports whether something that may not leave as it is can be found in the text or, where asked, in what it encodes.
 func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
 	if !encoded {
-		return !isPlain(text) && s.found(text, c) || strings.Contains(text, "=") && s.assigns(text)
+		return !isPlain(text) && s.found(text, c) || hasParameters(text) && s.assigns(text)
 	}
 	return s.shows(text, c) || s.hides(text, c)
+}
+
+// hasParameters reports whether a value has others than the one that nearly every answer has: its charset, or its max-age.
+func hasParameters(text string) bool {
+	before, after, ok := strings.Cut(text, "=")
+	return ok && (strings.Contains(after, "=") || before != "max-age" && !strings.HasSuffix(before, "; charset"))
 }
 
 // hides reports whether something is in what a text encodes, once or twice.
