@@ -57,7 +57,7 @@ func newCanaryQuestion(h *Handler, set *rules.Ruleset, o rules.Operation, turn i
 	for _, c := range []byte(rand.Text()[:8]) {
 		token += consonants[c%20 : c%20+1]
 	}
-	tables := h.givenToAnonymous(set.Scope(o.Method, path))
+	tables := h.givenToAnonymous(set.AnswerScope(o.Method, path))
 	return &canaryQuestion{h: h, method: o.Method, path: path, record: newCanaryRecord(set, asked, tables, h.ResponseHeaders, token, turn)}
 }
 

@@ -50,7 +50,7 @@ const neutral = "zqv"
 const canaryNames = 64
 
 func newCanaryRecord(set *rules.Ruleset, o rules.Operation, tables []*rules.Table, headers []string, token string, turn int) *canaryRecord {
-	b := &canaryRecord{rules: set, scope: set.Scope(o.Method, o.Path), tables: tables, headers: headers, token: token, turn: turn, names: map[string]*rules.Name{}}
+	b := &canaryRecord{rules: set, scope: set.AnswerScope(o.Method, o.Path), tables: tables, headers: headers, token: token, turn: turn, names: map[string]*rules.Name{}}
 	b.addAreas()
 	everywhere := set.Fields("", "/")
 	fields := set.Fields(o.Method, o.Path)

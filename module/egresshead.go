@@ -18,7 +18,28 @@ var neverSent = []string{
 	"Authorization", "Proxy-Authorization", "X-Auth-Token", "X-Access-Token", "X-Api-Key", "X-Csrf-Token", "X-Xsrf-Token",
 	"Content-Digest", "Repr-Digest", "Digest", "Content-Md5", "Content-Length", "Trailer", "Early-Data",
 	"User-Agent", // it tells a person's device and what it runs; an agent of ours can be among the credentials
-	"X-Forwarded-Host", "X-Forwarded-Server", "X-Original-Url", "X-Rewrite-Url", decisionHeader,
+	"X-Forwarded-Host", "X-Forwarded-Server", decisionHeader,
+	// Who signed in, as authenticating proxies tell a backend: Authelia, Grafana, Kong, APISIX, RFC 9440, and below.
+	"Remote-User", "Remote-Name", "Remote-Email", "Remote-Group", "Remote-Groups", "X-Remote-User", "X-Remote-Group", "X-Remote-Groups",
+	"X-User-Id", "X-Userinfo", "X-Id-Token", "X-Authenticated-User", "X-Authenticated-Userid", "X-Credential-Identifier",
+	"X-Credential-Username", "X-Anonymous-Consumer", "Client-Cert", "Client-Cert-Chain",
+}
+
+// neverSentFrom are beginnings of such headers: of oauth2-proxy, Grafana, Tailscale, Kong, Azure, AWS, Google, Cloudflare, authentik,
+// Pomerium and Vouch.
+var neverSentFrom = []string{
+	"X-Auth-Request-", "X-Webauth-", "Tailscale-User-", "X-Consumer-", "X-Ms-Client-Principal", "X-Ms-Token-", "X-Amzn-Oidc-",
+	"X-Goog-Authenticated-User-", "X-Goog-Iap-", "Cf-Access-", "X-Authentik-", "X-Pomerium-", "X-Vouch-",
+}
+
+// neverSentTo are ends of them: what was in a client's certificate.
+var neverSentTo = []string{"-Client-Cert", "-Client-Cert-Chain", "-S-Dn", "-Subject-Dn", "-Client-Principal"}
+
+// isNeverSent reports whether a header is not for a recipient, whatever the rules say.
+func isNeverSent(name string) bool {
+	name = hyphenated(name)
+	return slices.Contains(neverSent, name) || slices.ContainsFunc(neverSentFrom, func(from string) bool { return strings.HasPrefix(name, from) }) ||
+		slices.ContainsFunc(neverSentTo, func(to string) bool { return strings.HasSuffix(name, to) })
 }
 
 // ambient are the headers that clients and proxies add by themselves. What may not leave of them is left out, and the rest
@@ -101,7 +122,7 @@ func (s *requestSifter) sift(head *body.Head, from http.Header) (http.Header, er
 			return nil, &rules.Refusal{Reason: rules.SignedBody, Detail: "a signed message (RFC 9421) cannot be minimized"}
 		case slices.Contains(conditions, name) && !existing(s.method, name, values):
 			continue
-		case name == "Content-Type", slices.Contains(neverSent, name), slices.Contains(strippedFromRequests, name), slices.Contains(s.rest, name):
+		case name == "Content-Type", isNeverSent(name), isStripped(name), slices.Contains(s.rest, name):
 			continue
 		}
 		for _, value := range values {

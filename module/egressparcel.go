@@ -39,6 +39,7 @@ func (t *Egress) newParcel(req *http.Request) (*parcel, error) {
 	p.passage.lapsed = p.lapsed
 	d := &p.disclosure
 	d.Position, d.Recipient, d.Issues = rules.Egress, t.Recipient, nil
+	p.scope = p.rules.enforced.ScopeFor(d, p.method, p.path)
 	if d.People != nil {
 		p.people = &witnesses{People: d.People}
 		d.People = p.people

@@ -194,7 +194,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) newMessage(r *http.Request) *message {
 	m := &message{h: h, rules: h.app.rules(h.route), id: uuid.NewString(), host: r.Host, started: time.Now(), reached: new(reached)}
 	m.method, m.path, m.clear = asSent(r)
-	m.scope = m.rules.enforced.Scope(m.method, m.path)
+	m.scope = m.rules.enforced.AnswerScope(m.method, m.path)
 	who := h.caller.identify(r)
 	m.denied = who.err
 	m.disclosure = rules.Disclosure{

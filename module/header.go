@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -174,7 +175,11 @@ func (s *headerSieve) judge(name, value string, depth depth) (string, bool) {
 	if depth == depthNamed {
 		meaning = s.scope.Name([]byte(name))
 	}
-	if s.named(&meaning) || s.holds(value, meaning.Context, depth >= depthEncoded) {
+	text := value
+	if name == "Permissions-Policy" {
+		text = policyFeatures.ReplaceAllString(value, "$1")
+	}
+	if s.named(&meaning) || s.holds(text, meaning.Context, depth >= depthEncoded) {
 		if name == "Content-Type" || name == "Content-Disposition" {
 			// The bare type is a fixed word; the parameters held what was found.
 			bare, _, err := mime.ParseMediaType(value)
@@ -187,6 +192,9 @@ func (s *headerSieve) judge(name, value string, depth depth) (string, bool) {
 	}
 	return value, true
 }
+
+// policyFeatures are what browsers can be denied, in words that are also names of data: https://www.w3.org/TR/permissions-policy/.
+var policyFeatures = regexp.MustCompile(`\b(?:bluetooth|browsing-topics|geolocation|identity-credentials-get|otp-credentials|publickey-credentials-(?:create|get)|serial)=(\(|\*|self)`)
 
 // sameSite reports whether a Location leads to this site, by a URL without personal data.
 func (s *headerSieve) sameSite(location string) bool {
@@ -207,14 +215,14 @@ func (s *headerSieve) sameSite(location string) bool {
 	return true
 }
 
-// holdsCookie reports whether a Set-Cookie line carries personal data: under its name, in its value, or in what the value
-// is the base64 or percent encoding of. A cookie cannot be masked and still work.
+// holdsCookie reports whether a Set-Cookie line carries personal data: under its name, in its value, or in what they
+// are the base64 or percent encoding of. A cookie cannot be masked and still work.
 func (s *headerSieve) holdsCookie(line string) bool {
 	cookie, err := http.ParseSetCookie(line)
 	if err != nil {
 		return true
 	}
-	meaning := s.scope.Name([]byte(cookie.Name))
+	meaning := s.scope.Name([]byte(unescaped(cookie.Name))) // as PHP and Rack read it
 	return s.named(&meaning) || s.holds(cookie.Value, meaning.Context, true) || s.holds(line, 0, true)
 }
 
@@ -234,33 +242,39 @@ func (s *headerSieve) withheld(c rules.CategoryID) bool {
 	return s.table.Decide(c).Action != rules.Keep
 }
 
-// holds reports whether detectors find something that may not leave as it is in the text or, where asked, in what it encodes.
+// holds reports whether something that may not leave as it is can be found in the text or, where asked, in what it encodes.
 func (s *headerSieve) holds(text string, c detect.Context, encoded bool) bool {
-	if !encoded && isPlain(text) {
-		return false
-	}
-	if s.found(text, c) {
-		return true
-	}
 	if !encoded {
-		return false
+		return !isPlain(text) && s.found(text, c) || hasParameters(text) && s.assigns(text)
 	}
-	for _, label := range s.scope.Assigned(nil, []byte(text)) {
-		if s.withheld(label.Category) {
-			return true
-		}
-	}
-	return s.hides(text, c)
+	return s.shows(text, c) || s.hides(text, c)
 }
 
-// hides reports whether detectors find something in what a text encodes.
+// hasParameters reports whether a value has others than the one that nearly every answer has: its charset, or its max-age.
+func hasParameters(text string) bool {
+	before, after, ok := strings.Cut(text, "=")
+	return ok && (strings.Contains(after, "=") || before != "max-age" && !strings.HasSuffix(before, "; charset"))
+}
+
+// hides reports whether something is in what a text encodes, once or twice.
 func (s *headerSieve) hides(text string, c detect.Context) bool {
 	for _, inner := range unwrapped(text) {
-		if s.found(inner, c) || slices.ContainsFunc(unwrapped(inner), func(t string) bool { return s.found(t, c) }) {
+		if s.shows(inner, c) || slices.ContainsFunc(unwrapped(inner), func(t string) bool { return s.shows(t, c) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// shows reports whether detectors or names find something in a text as it stands.
+func (s *headerSieve) shows(text string, c detect.Context) bool {
+	return s.found(text, c) || s.assigns(text)
+}
+
+// assigns reports whether a text gives a value to a name that declares it to be something that may not leave as it is.
+func (s *headerSieve) assigns(text string) bool {
+	var room [8]*rules.Label
+	return slices.ContainsFunc(s.scope.Assigned(room[:0], []byte(text)), func(l *rules.Label) bool { return s.withheld(l.Category) })
 }
 
 // isPlain reports whether a text has letters only, and signs between them: application/json, en-GB, GET, *. No detector
@@ -286,7 +300,7 @@ var base64Codings = []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncod
 func unwrapped(text string) []string {
 	var inner []string
 	if strings.Contains(text, "%") {
-		if s, err := url.PathUnescape(text); err == nil && s != text {
+		if s := unescaped(text); s != text { // also where not all of it is an encoding
 			inner = append(inner, s)
 		}
 	}

@@ -82,6 +82,33 @@ func TestResponseHeaders(t *testing.T) {
 		{"Set-Cookie", "data=" + url.PathEscape(`{"phone":"+86 138 0013 8000"}`), ""},
 		{"Set-Cookie", "session=" + jwt, ""},
 		{"Set-Cookie", "theme=dark; Path=/" + someIMEI, ""},
+		{"Set-Cookie", "zu=" + url.QueryEscape(`{"imei":"1"}`), ""},
+		{"Set-Cookie", "zu=j%3A" + url.QueryEscape(`{"imei":"1"}`), ""}, // what Express makes of an object
+		{"Set-Cookie", "zu=" + url.QueryEscape(url.QueryEscape(`{"imei":"1"}`)), ""},
+		{"Set-Cookie", "zu=" + base64.StdEncoding.EncodeToString([]byte(`{"imei":"1","a":"b"}`)), ""},
+		{"Set-Cookie", "zu=imei%3D1%26x%3D1", ""},
+		{"Set-Cookie", "zu=100%&%69mei=1", ""},
+		{"Set-Cookie", "%69mei=1", ""},
+		{"Set-Cookie", "zu=" + url.QueryEscape(`{"theme":"dark"}`), "zu=" + url.QueryEscape(`{"theme":"dark"}`)},
+		{"Location", "/cb#state=" + url.QueryEscape(`{"imei":"1"}`), ""},
+		{"Location", "/cb#%69mei=1", ""},
+		{"Location", "/cb;%69mei=1", ""},
+		{"X-Request-Id", url.QueryEscape(`{"imei":"1"}`), ""},
+		{"X-Kept", url.QueryEscape(`{"imei":"1"}`), ""},
+		{"Content-Disposition", "attachment; filename*=UTF-8''" + url.QueryEscape(`{"imei":"1"}`), "attachment"},
+		{"Content-Security-Policy", "report-uri /x?imei=1", ""},
+		{"Content-Security-Policy", "default-src 'self'; script-src 'nonce-a1b2c3d4e5f6=='", "default-src 'self'; script-src 'nonce-a1b2c3d4e5f6=='"},
+		{"Access-Control-Allow-Origin", "https://x/?imei=1", ""},
+		{"RateLimit-Policy", `"default";q=100;imei="1"`, ""},
+		{"RateLimit", `"default";r=50;t=30`, `"default";r=50;t=30`},
+		{"RateLimit", "limit=100, remaining=50, reset=5", "limit=100, remaining=50, reset=5"},
+		{"Vary", "imei=1", "Authorization"},
+		{"Allow", "GET, imei=1", ""},
+		{"Sunset", "Sat, 31 Dec 2026 23:59:59 GMT; imei=1", ""},
+		{"Strict-Transport-Security", "max-age=31536000; includeSubDomains", "max-age=31536000; includeSubDomains"},
+		{"Permissions-Policy", "geolocation=(), camera=(self), payment=*", "geolocation=(), camera=(self), payment=*"},
+		{"Permissions-Policy", `geolocation=(self "https://x/?imei=1")`, ""},
+		{"Permissions-Policy", "geolocation=(), imei=1", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			site := strings.Replace(shop, "caller {", "response_headers X-Kept X-Phone\ncaller {", 1)
@@ -101,6 +128,19 @@ func TestResponseHeaders(t *testing.T) {
 				t.Errorf("%s: %s left as %q, want %q", test.name, test.value, a.header[http.CanonicalHeaderKey(test.name)], test.want)
 			}
 		})
+	}
+}
+
+// TestContentType: a parameter goes where it says what may not leave, and the type stays.
+func TestContentType(t *testing.T) {
+	for given, want := range map[string]string{
+		"application/json; imei=1": "application/json", `application/json; imei="1"`: "application/json",
+		"application/json; charset=utf-8": "application/json; charset=utf-8",
+	} {
+		g := start(t, newBackend(t, says("200 OK\nContent-Type: "+given, `{}`)).addr, "", shop)
+		if a := g.get("/api/orders"); a.header.Get("Content-Type") != want {
+			t.Errorf("%s left as %q, want %q", given, a.header.Get("Content-Type"), want)
+		}
 	}
 }
 

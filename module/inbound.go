@@ -24,6 +24,7 @@ func newArrival(answer *message, r *http.Request) *arrival {
 	m := *answer
 	d := &m.disclosure
 	d.Position, d.Download, d.Issues = rules.Inbound, false, nil
+	m.scope = m.rules.enforced.ScopeFor(d, m.method, m.path)
 	m.people, d.People = nil, nil
 	m.reached = new(reached)
 	d.Reached = m.reached.add

@@ -100,7 +100,7 @@ func TestInboundHead(t *testing.T) {
 		"Content-Type: text/x; a=13800138000", "Authorization: Bearer " + token, "X-Csrf-Token: t0ken", "X-Api-Key: k3y",
 		"Cookie: sessionid=490154203237518; imei=490154203237518; theme=dark; token=" + token + "; last=call%2013800138000",
 		"X-Device-Imei: 490154203237518", "X-Step: call 13800138000", "X-Blob: NDkwMTU0MjAzMjM3NTE4", "Referer: https://shop.example.com/a?phone=13800138000&x=1",
-		"User-Agent: app/1 (13800138000)", "Accept: application/json", "X-State: paid", "X-Forwarded-Uri: /a?imei=490154203237518",
+		"User-Agent: app/1 (13800138000)", "Accept: application/json", "X-State: paid", "X-Forwarded-Prefix: /a?imei=490154203237518",
 	}
 	const target = "/users/13800138000?imei=490154203237518&state=paid"
 	site := "minimize {\ninbound\ncaller {\npurpose search\n}\n}\nreverse_proxy {upstream} {\nheader_up X-Orig {http.request.orig_uri}\nheader_up X-Imei {http.request.header.X-Device-Imei}\nheader_up X-Query {query}\nheader_up -X-Forwarded-For\n}"
@@ -118,7 +118,7 @@ func TestInboundHead(t *testing.T) {
 		want := map[string]string{
 			"Cookie":       "sessionid=490154203237518; theme=dark; token=" + token + "; last=call%20138%2A%2A%2A%2A8000",
 			"Content-Type": "text/x", "X-Step": "call 138****8000", "X-Device-Imei": "", "X-Blob": "", "Referer": "https://shop.example.com/a?x=1",
-			"User-Agent": "app/1 (138****8000)", "X-Orig": "/users/13800138000?state=paid", "X-Imei": "", "X-Query": "state=paid", "X-Forwarded-Uri": "/a",
+			"User-Agent": "app/1 (138****8000)", "X-Orig": "/users/13800138000?state=paid", "X-Imei": "", "X-Query": "state=paid", "X-Forwarded-Prefix": "/a",
 		}
 		uri := "/users/13800138000?state=paid"
 		if all {

@@ -61,7 +61,7 @@ func (m *message) newShadow() *shadow {
 func (m *message) judgeBeside() *rules.Judge {
 	beside := m.disclosure
 	beside.Reached = nil
-	return m.rules.candidate.Scope(m.method, m.path).Judge(&beside)
+	return m.rules.candidate.ScopeFor(&beside, m.method, m.path).Judge(&beside)
 }
 
 // outcome is what became of an answer that was sent to its end.

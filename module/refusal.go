@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/sjson"
 	"go.uber.org/zap"
@@ -85,11 +86,17 @@ func (m *message) isRequest() bool {
 }
 
 // allows reports whether a request may be made by this method. Where requests are judged it is no word of the client's own.
+// Elsewhere it is in capitals: methods are case-sensitive (RFC 9110 section 9.1), and Symfony, for one, makes a GET of `get`.
 func (m *message) allows(method string) bool {
 	if m.h.Inbound {
 		return slices.Contains(sendable, method) && slices.Contains(sendable, m.method)
 	}
-	return method != http.MethodConnect && method != http.MethodTrace
+	return isCapital(method) && isCapital(m.method) && method != http.MethodConnect && method != http.MethodTrace
+}
+
+// isCapital reports whether a method is written as all registered ones are: in capitals, some with a hyphen.
+func isCapital(method string) bool {
+	return method != "" && !strings.ContainsFunc(method, func(r rune) bool { return (r < 'A' || r > 'Z') && r != '-' })
 }
 
 // methodNotAllowed refuses CONNECT, whose tunnel nobody could judge, in HTTP/2 too (RFC 8441), and TRACE, which shows the
@@ -103,7 +110,7 @@ func (m *message) methodNotAllowed(w http.ResponseWriter) error {
 
 // badPath refuses a path that upstreams read in different ways.
 func (m *message) badPath(w http.ResponseWriter) error {
-	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds an encoded slash, a backslash or a dot step, so the rules for it cannot be chosen"}
+	refusal := &rules.Refusal{Reason: rules.Unreadable, Detail: "the path holds something that backends read in different ways, such as an encoded slash, a dot step or a blank at the end of a step, so the rules for it cannot be chosen"}
 	m.record(outcomeRefused, &writer{refusal: refusal, status: http.StatusBadRequest})
 	return problem(w, m.id, http.StatusBadRequest, refusal.Detail, refusal)
 }

@@ -27,7 +27,7 @@ func (s *Sample) Judge(set *rules.Ruleset, o rules.Operation, d *rules.Disclosur
 			return nil, &rules.Refusal{Reason: lacks, Detail: lacking}
 		}
 	}
-	j := set.Scope(o.Method, o.Path).Judge(d)
+	j := set.ScopeFor(d, o.Method, o.Path).Judge(d)
 	if d.Position == rules.Egress || d.Position == rules.Inbound && d.Recipient == "" {
 		return s.request(j, set.Recipient(d.Recipient))
 	}
@@ -37,7 +37,7 @@ func (s *Sample) Judge(set *rules.Ruleset, o rules.Operation, d *rules.Disclosur
 // Explain tells what becomes of a JSON document, value by value. Whether it is sent, all of the message decides, as in Judge.
 // Only with values the values themselves are in what it tells.
 func (s *Sample) Explain(set *rules.Ruleset, o rules.Operation, d *rules.Disclosure, values bool) (*explain.Account, error) {
-	e, err := body.Explain(set.Scope(o.Method, o.Path).Judge(d), s.Body)
+	e, err := body.Explain(set.ScopeFor(d, o.Method, o.Path).Judge(d), s.Body)
 	if err != nil {
 		return nil, err
 	}

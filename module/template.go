@@ -31,7 +31,6 @@ var sourcePrefixes = []struct {
 	{"http.request.tls.client.", sourceTLS},
 	{"http.request.header.", sourceHeader},
 	{"http.request.uri.path.", sourceURL},
-	{"http.regexp.", sourceURL},
 }
 
 // sources is a set of sources that a field may have. Headers are let in where the peers that may set them are listed.
@@ -116,6 +115,10 @@ func (p *caller) placeholder(name string, allowed sources) (part, error) {
 	}
 	if strings.HasPrefix(name, "http.auth.candidate.") {
 		return part{}, fmt.Errorf("is a user who failed to authenticate: take {http.auth.user.…}")
+	}
+	if strings.HasPrefix(name, "http.regexp.") {
+		// header_regexp, vars_regexp and expressions fill it, too, and any matcher of the route may be given its name.
+		return part{}, fmt.Errorf("can be filled from a header by a matcher: take a step of the path, {http.request.uri.path.2}, or a claim")
 	}
 	return part{}, fmt.Errorf("is nothing that authentication establishes: take {claim.…}, {http.auth.user.…} or {http.request.tls.client.…}")
 }

@@ -261,7 +261,7 @@ func (c *compiler) compileScopes() {
 	if len(c.errs) > 0 {
 		return
 	}
-	c.operations, c.everywhere = newOperationTree(c.documents), newRows(len(c.documents))
+	c.operations, c.everywhere = newOperationTree(c.documents), c.newRows()
 	for i, d := range c.documents {
 		if len(d.Operations) == 0 {
 			c.everywhere.add(i)
@@ -278,8 +278,23 @@ func (c *compiler) compileScopes() {
 
 // Scope returns what the documents say that hold for a request: its method, and its cleaned path as the client sent it.
 func (r *Ruleset) Scope(method, path string) *Scope {
-	key := slices.Clone(r.everywhere)
-	r.operations.each(method, path, func(o operationAt) { key.add(o.document) })
+	return r.scopeOf(r.holdingFor(method, path, false))
+}
+
+// AnswerScope returns what the documents say that hold for our own backend's answer, which may be that to another method.
+func (r *Ruleset) AnswerScope(method, path string) *Scope {
+	return r.scopeOf(r.holdingFor(method, path, true))
+}
+
+// ScopeFor returns the one of both that a disclosure is judged by.
+func (r *Ruleset) ScopeFor(d *Disclosure, method, path string) *Scope {
+	if d.Position == Response {
+		return r.AnswerScope(method, path)
+	}
+	return r.Scope(method, path)
+}
+
+func (r *Ruleset) scopeOf(key rows) *Scope {
 	r.mu.RLock()
 	s := r.scopes[string(key)]
 	r.mu.RUnlock()

@@ -100,16 +100,14 @@ func (r *Ruleset) newScope(hold rows) (*Scope, error) {
 		s.kinds[i] = r.ids[Category(d.Category)]
 	}
 	b := &scopeBuilder{Scope: s, builder: newPlaceBuilder()}
-	for i, d := range r.documents {
-		if hold.has(i) {
-			b.add(d, i == 0)
-		}
+	for i, d := range r.holding(hold) {
+		b.add(d, i == 0)
 	}
 	if !b.listed || b.open {
 		s.detectors = detect.All
 	}
 	var err error
-	if s.places, err = b.builder.build(mergeSpots); err != nil {
+	if s.places, err = b.builder.build(r.mergeSpots); err != nil {
 		s.broken = true
 		s.places = &places{states: make([]placeState, 1)}
 	}
@@ -127,12 +125,16 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 	for i := range d.Fields {
 		if f := &d.Fields[i]; f.At != nil {
 			label := b.rules.labelOf(f)
-			label.Selector = f.At.String()
-			b.builder.spot(f.At).Label = label
+			label.Selector, label.wary = f.At.String(), d.wary
+			if spot := b.builder.spot(f.At); spot.Label == nil || !d.wary || b.rules.moreHarmful(label, spot.Label) {
+				spot.Label = label
+			}
 		}
 	}
 	for i := range d.Records {
-		b.addRecord(&d.Records[i])
+		if !d.wary || b.builder.spot(d.Records[i].At).Record == 0 {
+			b.addRecord(&d.Records[i])
+		}
 	}
 	for _, s := range d.Signed {
 		b.builder.spot(s).Signed = true
@@ -141,7 +143,7 @@ func (b *scopeBuilder) add(d *Document, base bool) {
 	switch {
 	case base:
 	case d.Values != nil:
-		b.listed = true
+		b.listed = b.listed || !d.wary
 		for _, w := range d.Values {
 			kind, _ := detect.ParseName(w.Name)
 			b.detectors = b.detectors.Add(kind)
@@ -198,14 +200,15 @@ func (b *scopeBuilder) addFact(r *Record, pointer Selector, slot Slot) {
 	}
 }
 
-// mergeSpots makes one spot of those of all selectors that meet in one place: the most specific label and record count.
-func mergeSpots(spots []*Spot) *Spot {
+// mergeSpots makes one spot of those of all selectors that meet in one place: the most specific label and record count, but no
+// label that holds warily before one that is more harmful.
+func (r *Ruleset) mergeSpots(spots []*Spot) *Spot {
 	if len(spots) == 1 {
 		return spots[0]
 	}
 	merged := &Spot{}
 	for _, s := range spots {
-		if s.Label != nil && (merged.Label == nil || moreSpecific(s.Label.Field.At, merged.Label.Field.At)) {
+		if s.Label != nil && (merged.Label == nil || r.goesBefore(s.Label, merged.Label)) {
 			merged.Label = s.Label
 		}
 		if s.Record != 0 && (merged.Record == 0 || moreSpecific(s.record, merged.record)) {
@@ -216,6 +219,21 @@ func mergeSpots(spots []*Spot) *Spot {
 		merged.Signed = merged.Signed || s.Signed
 	}
 	return merged
+}
+
+func (r *Ruleset) goesBefore(a, b *Label) bool {
+	switch {
+	case a.wary && !b.wary:
+		return r.moreHarmful(a, b)
+	case b.wary && !a.wary:
+		return !r.moreHarmful(b, a)
+	}
+	return moreSpecific(a.Field.At, b.Field.At)
+}
+
+// moreHarmful reports whether a label is of a higher grade than another. That of one that silences is the lowest.
+func (r *Ruleset) moreHarmful(a, b *Label) bool {
+	return !a.Silent && (b.Silent || r.categories[a.Category].Grade > r.categories[b.Category].Grade)
 }
 
 // moreSpecific compares two selectors of one place step by step: a name is more specific than `*`, and `*` than `**`.

@@ -36,6 +36,7 @@ type Document struct {
 	Recipients []Recipient
 	Allow      []Rule
 	Limit      []Rule
+	wary       bool        // it holds for requests that a backend may take for those of its operations, and shows nothing more
 	Routes     []*Document // what only some routes have: operations, records, fields, values, undeclared and signed
 }
 

@@ -1,15 +1,8 @@
 package rules
 
-import "slices"
-
-// Fields are what the documents that hold for a request declare of places, names and words, the base pack's first.
+// Fields are what the documents that hold for an answer declare of places, names and words, the base pack's first.
 func (r *Ruleset) Fields(method, path string) (all []*Field) {
-	hold := slices.Clone(r.everywhere)
-	r.operations.each(method, path, func(o operationAt) { hold.add(o.document) })
-	for i, d := range r.documents {
-		if !hold.has(i) {
-			continue
-		}
+	for _, d := range r.holding(r.holdingFor(method, path, true)) {
 		for k := range d.Fields {
 			all = append(all, &d.Fields[k])
 		}

@@ -80,7 +80,7 @@ var shapeOnly = []string{"phone", "imsi", "ip"}
 
 // lintFields finds declarations that take too much, or let through what looks like personal data.
 func (l *linter) lintFields() {
-	first := newRows(len(l.documents))
+	first := l.newRows()
 	first.add(0)
 	base, _ := l.newScope(first) // it compiled before
 	for _, d := range l.own() {

@@ -1,8 +1,12 @@
 package rules
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// operationTree finds the operations that a request matches, step by step: an API has hundreds of them.
+// operationTree finds the operations that a request matches, step by step: an API has hundreds of them. Its steps are in
+// small letters.
 type operationTree struct {
 	steps map[string]*operationTree
 	any   *operationTree // behind `*`
@@ -20,7 +24,12 @@ func newOperationTree(docs []*Document) *operationTree {
 	root := &operationTree{}
 	for i, d := range docs {
 		for k := range d.Operations {
-			root.add(operationAt{&d.Operations[k], i}, d.Operations[k].Path)
+			o := operationAt{&d.Operations[k], i}
+			path := foldPath(o.Path)
+			root.add(o, path)
+			if bare, ok := strings.CutSuffix(path, ".json"); ok { // what Accept may ask for as well
+				root.add(o, bare)
+			}
 		}
 	}
 	return root
@@ -50,29 +59,96 @@ func (t *operationTree) add(o operationAt, path string) {
 	t.steps[step].add(o, rest)
 }
 
-// each calls found with the operations that a request matches. HEAD is judged as the GET whose header it shows.
-func (t *operationTree) each(method, path string, found func(operationAt)) {
+// each calls found with the operations that a backend may read a request as, and tells whether they name it as it is. Paths
+// are compared without regard to case, as Express and IIS do by default, and also without what stands behind a dot of the
+// last step: https://guides.rubyonrails.org/routing.html, (.:format), and Spring's suffix patterns.
+func (t *operationTree) each(method, path string, found func(o operationAt, named bool)) {
+	if len(path) > 1 {
+		path = strings.TrimRight(path, "/")
+	}
+	walk := func(way string) {
+		t.walk(way, func(o operationAt) {
+			if o.mayBe(method) {
+				found(o, o.names(method, path))
+			}
+		})
+	}
+	folded := foldPath(path)
+	walk(folded)
+	last := strings.LastIndexByte(folded, '/') + 1
+	for i := len(folded) - 1; i > last; i-- {
+		if folded[i] == '.' {
+			walk(folded[:i])
+		}
+	}
+}
+
+func (t *operationTree) walk(path string, found func(operationAt)) {
 	if t == nil {
 		return
 	}
-	if method == "HEAD" {
-		method = "GET"
+	for _, o := range t.rest {
+		found(o)
 	}
-	matching := func(all []operationAt) {
-		for _, o := range all {
-			if o.Method == method || o.Method == "*" {
-				found(o)
-			}
-		}
-	}
-	matching(t.rest)
 	step, rest, more := cutStep(path)
 	if !more {
-		matching(t.ends)
+		for _, o := range t.ends {
+			found(o)
+		}
 		return
 	}
-	t.steps[step].each(method, rest, found)
-	t.any.each(method, rest, found)
+	t.steps[step].walk(rest, found)
+	t.any.walk(rest, found)
+}
+
+// foldPath is the same for paths that differ in their letters' case only.
+func foldPath(path string) string {
+	if strings.IndexFunc(path, func(r rune) bool { return r >= 'A' && r <= 'Z' || r > '~' }) < 0 {
+		return path
+	}
+	return strings.ToLower(strings.ToUpper(path))
+}
+
+// literal are the methods that backends take as they are. A POST says in a form or a query which method it is, `_method`:
+// Rack's MethodOverride, Symfony's Request::getMethod and so Laravel, Spring's HiddenHttpMethodFilter. What else there is,
+// each backend takes for what it likes.
+var literal = []string{"GET", "PUT", "PATCH", "DELETE", ""}
+
+// mayBe reports whether a backend may take a request by this method for one of the operation.
+func (o *Operation) mayBe(method string) bool {
+	return o.isOf(method) || !slices.Contains(literal, judgedAs(method))
+}
+
+// names reports whether the operation's pattern says this method and path.
+func (o *Operation) names(method, path string) bool {
+	if !o.isOf(method) {
+		return false
+	}
+	pattern := o.Path
+	for {
+		want, restWant, more := cutStep(pattern)
+		step, rest, moreSteps := cutStep(path)
+		switch {
+		case want == "**":
+			return true
+		case !more || !moreSteps:
+			return more == moreSteps
+		case want != "*" && want != step:
+			return false
+		}
+		pattern, path = restWant, rest
+	}
+}
+
+// isOf reports whether the operation's pattern says this method.
+func (o *Operation) isOf(method string) bool { return o.Method == judgedAs(method) || o.Method == "*" }
+
+// judgedAs is the method whose operations count: HEAD is judged as the GET whose header it shows.
+func judgedAs(method string) string {
+	if method == "HEAD" {
+		return "GET"
+	}
+	return method
 }
 
 // cutStep takes the first step off "/a/b": "a", "/b". ok is false for "".
@@ -138,8 +214,8 @@ func (r *Ruleset) Operations() []Operation {
 // names it.
 func (r *Ruleset) Operation(method, path string) string {
 	var first *operationAt
-	r.operations.each(method, path, func(o operationAt) {
-		if first == nil || o.document < first.document {
+	r.operations.each(method, path, func(o operationAt, named bool) {
+		if named && (first == nil || o.document < first.document) {
 			first = &o
 		}
 	})

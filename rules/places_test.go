@@ -48,7 +48,7 @@ func TestPlacesReach(t *testing.T) {
 			spot := b.spot(s)
 			spot.Facts = append(spot.Facts, Slot{Record: i})
 		}
-		p, err := b.build(mergeSpots)
+		p, err := b.build(new(Ruleset).mergeSpots)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestPlacesBounded(t *testing.T) {
 		name := strconv.Itoa(i)
 		b.spot(Selector{{Kind: StepDeep}, {Name: "a" + name}, {Kind: StepDeep}, {Name: "b" + name}}).Record = 1
 	}
-	if _, err := b.build(mergeSpots); err == nil {
+	if _, err := b.build(new(Ruleset).mergeSpots); err == nil {
 		t.Fatal("twenty selectors with two `**` each tell a million places apart: this must be refused")
 	}
 }
@@ -126,14 +126,14 @@ func TestOperation(t *testing.T) {
 		{"* /api/*/b/**", "PUT", "/api/*/b", true},
 		{"GET /", "GET", "/", true},
 		{"GET /", "GET", "/a", false},
-		{"GET /a", "GET", "/a/", false},
+		{"GET /a", "GET", "/a/", true},
 	} {
 		o, err := ParseOperation(test.pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
 		found := false
-		newOperationTree([]*Document{{}, {Operations: []Operation{o}}}).each(test.method, test.path, func(at operationAt) { found = at.document == 1 })
+		newOperationTree([]*Document{{}, {Operations: []Operation{o}}}).each(test.method, test.path, func(at operationAt, named bool) { found = found || named })
 		if found != test.want {
 			t.Errorf("%s on %s %s: want %v", test.pattern, test.method, test.path, test.want)
 		}
@@ -143,5 +143,35 @@ func TestOperation(t *testing.T) {
 	c, _ := ParseOperation("GET /a/b/*/d")
 	if !a.overlaps(b) || b.overlaps(c) || !c.overlaps(c) {
 		t.Error("overlaps is wrong")
+	}
+}
+
+// TestTakenFor: what a backend may take for an operation, though its pattern does not say so.
+func TestTakenFor(t *testing.T) {
+	for _, test := range []struct {
+		pattern, method, path string
+		want                  bool
+	}{
+		{"GET /api/Orders", "GET", "/API/oRders", true}, {"GET /api/\u00e4", "GET", "/api/\u00c4", true}, {"GET /api/k/s", "GET", "/api/\u212a/\u017f", true},
+		{"GET /api/orders", "GET", "/api/orders.json", true}, {"GET /api/orders", "GET", "/api/orders.a.b", true},
+		{"GET /api/orders.json", "GET", "/api/orders", true}, {"GET /api/orders.json", "GET", "/api/orders.xml", true},
+		{"GET /api/users.list", "GET", "/api/users.info", false}, {"GET /api/users.list", "GET", "/api/users", false},
+		{"GET /api/orders", "GET", "/api.json/orders", false}, {"GET /api", "GET", "/api/.json", false},
+		{"GET /api/orders", "POST", "/api/orders", true}, {"DELETE /api/orders", "POST", "/api/orders", true}, {"GET /a", "PROPFIND", "/a", true},
+		{"GET /a", "OPTIONS", "/a", true}, {"GET /api/orders", "PUT", "/api/orders", false}, {"POST /api/orders", "GET", "/api/orders", false},
+	} {
+		o, err := ParseOperation(test.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		newOperationTree([]*Document{{Operations: []Operation{o}}}).each(test.method, test.path, func(_ operationAt, named bool) {
+			if found = true; named {
+				t.Errorf("%s names %s %s", test.pattern, test.method, test.path)
+			}
+		})
+		if found != test.want {
+			t.Errorf("%s for %s %s: want %v", test.pattern, test.method, test.path, test.want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"iter"
 	"slices"
 	"sync"
 
@@ -51,6 +52,52 @@ func newRows(n int) rows { return make(rows, (n+7)/8) }
 func (r rows) add(i int) { r[i/8] |= 1 << (i % 8) }
 
 func (r rows) has(i int) bool { return r[i/8]&(1<<(i%8)) != 0 }
+
+// newRows has room for what the documents say, and behind it for what they say warily.
+func (r *Ruleset) newRows() rows { return newRows(2 * len(r.documents)) }
+
+// holdingFor are the documents that hold for a request: as they are where they name it, and warily where a backend may take
+// it for one that they name, if other methods count by any of them.
+func (r *Ruleset) holdingFor(method, path string, anyMethod bool) rows {
+	hold := slices.Clone(r.everywhere)
+	r.operations.each(method, path, func(o operationAt, named bool) {
+		switch {
+		case named:
+			hold.add(o.document)
+		case anyMethod || o.isOf(method):
+			hold.add(len(r.documents) + o.document)
+		}
+	})
+	return hold
+}
+
+// holding are the documents of these rows, those that hold warily last.
+func (r *Ruleset) holding(hold rows) iter.Seq2[int, *Document] {
+	return func(yield func(int, *Document) bool) {
+		for i := range 2 * len(r.documents) {
+			d := r.documents[i%len(r.documents)]
+			switch wary := i >= len(r.documents); {
+			case !hold.has(i), wary && hold.has(i-len(r.documents)):
+				continue
+			case wary:
+				d = r.warily(d)
+			}
+			if !yield(i, d) {
+				return
+			}
+		}
+	}
+}
+
+// warily is what a document says of a request that may be another one: nothing that shows more.
+func (r *Ruleset) warily(d *Document) *Document {
+	own := *d
+	own.wary = true
+	own.Fields = slices.DeleteFunc(slices.Clone(d.Fields), func(f Field) bool {
+		return f.Is == None || r.categories[r.ids[f.Is]].Grade < Personal
+	})
+	return &own
+}
 
 // CategoryInfo is one row of a rule set's categories.
 type CategoryInfo struct {

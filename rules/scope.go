@@ -57,6 +57,7 @@ type Label struct {
 	Least    int64      // a smaller number is blanked; 0: no lower bound
 	Selector string     // as declared, for refusals and logs; never text of a body
 	Field    *Field     // that declares it
+	wary     bool       // by a document that holds warily
 }
 
 // Spot is what is declared for one place.

@@ -18,9 +18,9 @@ type vocabulary struct {
 
 // vocabularyOf returns that of the documents that hold.
 func (r *Ruleset) vocabularyOf(hold rows) *vocabulary {
-	key := newRows(len(r.documents))
-	for i, d := range r.documents {
-		if hold.has(i) && slices.ContainsFunc(d.Fields, func(f Field) bool { return f.At == nil }) {
+	key := r.newRows()
+	for i, d := range r.holding(hold) {
+		if slices.ContainsFunc(d.Fields, func(f Field) bool { return f.At == nil }) {
 			key.add(i)
 		}
 	}
@@ -45,10 +45,8 @@ func (r *Ruleset) newVocabulary(documents rows) *vocabulary {
 		vocabulary: &vocabulary{names: &detect.Names{}, within: &detect.Names{}},
 		rules:      r, rows: map[string]uint32{}, ins: map[string]uint32{},
 	}
-	for i, d := range r.documents {
-		if !documents.has(i) {
-			continue
-		}
+	for i, d := range r.holding(documents) {
+		b.wary = d.wary
 		for k := range d.Fields {
 			if f := &d.Fields[k]; f.At == nil {
 				b.add(f, i == 0)
@@ -63,6 +61,7 @@ type vocabularyBuilder struct {
 	rules *Ruleset
 	rows  map[string]uint32 // of keys, by folded name
 	ins   map[string]uint32 // ids in within, by folded name
+	wary  bool              // what is added may not say less than what is there
 }
 
 func (b *vocabularyBuilder) add(f *Field, base bool) {
@@ -89,12 +88,12 @@ func (b *vocabularyBuilder) addKey(key string, in []string, label *Label, base b
 	}
 	own := *label
 	own.Selector = key
-	if base && b.keys[row].anywhere != nil && len(in) == 0 {
+	if there := b.keys[row].anywhere; there != nil && len(in) == 0 && (base || b.wary && !b.rules.moreHarmful(&own, there)) {
 		return
 	}
 	if len(in) == 0 {
 		// What a document says of a name everywhere goes before what the base pack says of it inside some members.
-		b.keys[row] = keyRow{&own, slices.DeleteFunc(b.keys[row].inside, func(l insideLabel) bool { return l.base && !base })}
+		b.keys[row] = keyRow{&own, slices.DeleteFunc(b.keys[row].inside, func(l insideLabel) bool { return l.base && !base && !b.wary })}
 		return
 	}
 	for _, name := range in {
@@ -105,7 +104,11 @@ func (b *vocabularyBuilder) addKey(key string, in []string, label *Label, base b
 			b.ins[folded] = id
 			b.within.Add(folded, id)
 		}
+		label := insideLabel{id, &own, base}
+		if i := slices.IndexFunc(b.keys[row].inside, func(l insideLabel) bool { return l.within == id }); b.wary && i >= 0 && !b.rules.moreHarmful(&own, b.keys[row].inside[i].label) {
+			continue
+		}
 		// A document's word goes before the base pack's, which was added first.
-		b.keys[row].inside = slices.Insert(b.keys[row].inside, 0, insideLabel{id, &own, base})
+		b.keys[row].inside = slices.Insert(b.keys[row].inside, 0, label)
 	}
 }
