@@ -113,6 +113,32 @@ allow:
 	}
 }
 
+// TestSeveralDays: of several days the one counts that discloses less; one that is none tells nothing.
+func TestSeveralDays(t *testing.T) {
+	r := mustCompile(t, `roles: [a]
+purposes: [p]
+records: [{at: /u, subject: /id, created: [/created, /ordered], born: [/born, /age], retain: 3y}]
+allow: [{id: all, to: a, for: p, keep: [personal]}]
+`)
+	j := r.Scope("GET", "/").Judge(&Disclosure{Purpose: "p", Caller: Caller{Roles: []string{"a"}}, Time: modelNow})
+	for _, c := range []struct {
+		slot int
+		a, b string
+		want ValueState
+		text string
+	}{
+		{slotCreated, "2026-01-01", "2025-01-01T10:00:00Z", Known, "2025-01-01T10:00:00Z"}, {slotCreated, "2025-01-01", "2026-01-01", Known, "2025-01-01"},
+		{slotBorn, "2000-01-01", "2012-01-01", Known, "2012-01-01"}, {slotBorn, "14", "2000-01-01", Known, "14"},
+		{slotCreated, "2026-01-01", "soon", Ambiguous, ""}, {slotBorn, "old", "2000-01-01", Ambiguous, ""},
+		{slotSubject, "u1", "u1", Known, "u1"}, {slotSubject, "u1", "u2", Ambiguous, ""}, {slotCountry, "CN", "DE", Ambiguous, ""},
+	} {
+		got := j.agreed(c.slot, Value{Known, []byte(c.a)}, Value{Known, []byte(c.b)})
+		if got.State != c.want || string(got.Text) != c.text {
+			t.Errorf("%d: %s and %s: %d %s", c.slot, c.a, c.b, got.State, got.Text)
+		}
+	}
+}
+
 // TestRetainEnds: a month that has no such day ends the period with its last one, in every month and in leap years.
 func TestRetainEnds(t *testing.T) {
 	for _, c := range []struct{ created, retain, last string }{

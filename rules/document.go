@@ -69,7 +69,7 @@ type Record struct {
 	Pos     Pos
 	At      Selector
 	Subject []Selector // from the record on, without wildcards, like the other pointers; nil: somebody unknown
-	Country []Selector // of several pointers the first that finds something
+	Country []Selector // several pointers have to agree; of two days the stricter counts
 	Born    []Selector
 	Created []Selector
 	Minor   bool

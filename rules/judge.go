@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -251,17 +252,48 @@ func (j *Judge) Begin(record int, values []Value) Pending {
 	return p
 }
 
-// settle answers a question that has several pointers by the first of them that found something.
+// settle answers a question that has several pointers by all of them.
 func (j *Judge) settle(row *Record, values []Value) {
 	next := slotFields + len(j.scope.rules.fields)
 	for i, pointers := range row.pointers() {
 		for range max(len(pointers)-1, 0) {
-			if values[i].State == Missing {
-				values[i] = values[next]
-			}
+			values[i] = j.agreed(i, values[i], values[next])
 			next++
 		}
 	}
+}
+
+// agreed is what two pointers to one fact say together. Of two days the stricter one counts: who was born later is younger, and
+// what was created earlier is older. Any other contradiction tells nothing.
+func (j *Judge) agreed(slot int, a, b Value) Value {
+	switch {
+	case b.State == Missing:
+		return a
+	case a.State == Missing:
+		return b
+	case a.State == Known && b.State == Known && bytes.Equal(a.Text, b.Text):
+		return a
+	}
+	first, second := j.day(slot, a), j.day(slot, b)
+	switch {
+	case first.IsZero() || second.IsZero():
+		return Value{State: Ambiguous}
+	case first.Before(second) == (slot == slotBorn):
+		return b
+	}
+	return a
+}
+
+// day is the day that a fact names, zero where it names none.
+func (j *Judge) day(slot int, v Value) time.Time {
+	switch {
+	case v.State != Known:
+	case slot == slotBorn:
+		return birthDate(string(v.Text), j.disclosure.Time)
+	case slot == slotCreated:
+		return creation(string(v.Text))
+	}
+	return time.Time{}
 }
 
 // Inside notes that a record stands in another one whose data subject should be known. Who says nothing of the inner one's

@@ -151,7 +151,7 @@ func TestWayToAFactTwice(t *testing.T) {
 	}
 }
 
-// TestSeveralWaysToAFact: of several places for a subject's id the first that is there counts, whatever stands in it.
+// TestSeveralWaysToAFact: several places for a subject's id tell whose data it is, unless they contradict each other.
 func TestSeveralWaysToAFact(t *testing.T) {
 	s := scopeOf(t, "minimize: 1\nroles: [reader]\npurposes: [work]\nrecords: [{at: [/list/*, /more], subject: [/id, /buyer/id, /buyer/no]}]\nallow: [{id: own, to: self, for: work, keep: [personal]}]\n")
 	for in, want := range map[string]string{
@@ -159,7 +159,9 @@ func TestSeveralWaysToAFact(t *testing.T) {
 		`{"list":[{"phone":"1","buyer":{"id":"me"}}]}`:                `{"list":[{"phone":"1","buyer":{"id":"me"}}]}`,
 		`{"more":{"phone":"1","buyer":{"no":"me"}}}`:                  `{"more":{"phone":"1","buyer":{"no":"me"}}}`,
 		`{"list":[{"id":"me","phone":"1","buyer":{"name":"Li"}}]}`:    `{"list":[{"id":"me","phone":"1","buyer":{"name":"Li"}}]}`,
-		`{"list":[{"buyer":{"id":"you"},"id":"me","phone":"1"}]}`:     `{"list":[{"buyer":{"id":"you"},"id":"me","phone":"1"}]}`,
+		`{"list":[{"buyer":{"id":"you"},"id":"me","phone":"1"}]}`:     `{"list":[{"buyer":{"id":"you"},"id":"me"}]}`,
+		`{"list":[{"buyer":{"id":"me"},"id":"me","phone":"1"}]}`:      `{"list":[{"buyer":{"id":"me"},"id":"me","phone":"1"}]}`,
+		`{"list":[{"id":"me","phone":"1","buyer":{"no":null}}]}`:      `{"list":[{"id":"me","buyer":{"no":null}}]}`,
 		`{"list":[{"phone":"1","buyer":{"no":"me","id":"you"}}]}`:     `{"list":[{"buyer":{"no":"me","id":"you"}}]}`,
 		`{"list":[{"phone":"1","id":null,"buyer":{"id":"me"}}]}`:      `{"list":[{"id":null,"buyer":{"id":"me"}}]}`,
 		`{"list":[{"phone":"1","buyer":1,"buyer":{"no":"me"}}]}`:      `{"list":[{"buyer":1,"buyer":{"no":"me"}}]}`,
