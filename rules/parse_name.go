@@ -205,6 +205,8 @@ func ParseOperation(s string) (Operation, error) {
 	steps := strings.Split(path[1:], "/")
 	for i, step := range steps {
 		switch last := i == len(steps)-1; {
+		case strings.ContainsAny(step, "{}") || strings.HasPrefix(step, ":"):
+			return Operation{}, errors.New("a step that differs from request to request is a star: /orders/*, not /orders/{id}")
 		case step == "**" && !last:
 			return Operation{}, errors.New("`**` stands at the end of an operation's path only")
 		case strings.Contains(step, "*") && strings.Trim(step, "*") != "", len(step) > 2 && strings.Trim(step, "*") == "":

@@ -143,6 +143,8 @@ func TestParseOperation(t *testing.T) {
 		{"GET /a//b", "", ""},
 		{"GET /a/./b", "", ""},
 		{"GET /a?b", "", ""},
+		{"GET /a/{id}", "", ""},
+		{"GET /a/:id/b", "", ""},
 		{"", "", ""},
 	} {
 		o, err := ParseOperation(c.text)

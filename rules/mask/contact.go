@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// appendPhone leaves the country code and 3+4 of the digits behind it.
+// appendPhone leaves the country code and 3+4 of the digits behind it, fewer where less than three would be hidden.
 func appendPhone(dst, value []byte) ([]byte, bool) {
 	n, ok := countDial(value)
 	if !ok || n > maxDial {
@@ -17,8 +17,11 @@ func appendPhone(dst, value []byte) ([]byte, bool) {
 		return dst, false
 	}
 	first, last := 3, 4
-	if n-code < 9 {
+	switch {
+	case n-code < 9:
 		first, last = ends(min(n-code, 8), 3, 4)
+	case n-code == 9:
+		first = 2
 	}
 	at := 0
 	for _, r := range string(value) {
