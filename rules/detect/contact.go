@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -19,14 +20,15 @@ func (f *finder) plus(i int) int {
 }
 
 // doubleZero judges a telephone number behind the international prefix that ITU-T E.164 recommends, and returns where it
-// ends, or 0. What has zeros before it is something else more often than what has a plus sign: it needs more digits, and no
-// name or word that speaks of a thing. A barcode of the USA begins so too (GS1's GTIN-13 of a GTIN-12).
+// ends, or 0. What has zeros before it is something else more often than what has a plus sign: it needs more digits, no name or
+// word that speaks of a thing, and one that speaks of telephones or something between its digits: one number in a hundred begins
+// so, and a barcode of the USA (GS1's GTIN-13 of a GTIN-12).
 func (f *finder) doubleZero(i int, about Context, set Set) int {
 	if !set.Has(phone) || about&aboutThing != 0 && about&aboutPhone == 0 || !bytes.HasPrefix(f.text[i:], []byte("00")) || i >= 2 && isTie(f.text[i-1]) && isDigit(f.text[i-2]) {
 		return 0
 	}
 	end := f.dialled(f.dialSeparator(i+2, 2), 9)
-	if end == 0 {
+	if end == 0 || about&aboutPhone == 0 && !slices.ContainsFunc(f.text[i:end], func(c byte) bool { return !isDigit(c) }) {
 		return 0
 	}
 	return f.hit(i, end, phone)

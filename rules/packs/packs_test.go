@@ -134,6 +134,14 @@ func TestTaxonomy(t *testing.T) {
 	for _, row := range []struct{ id, is, names string }{
 		{"T01", "person.name", "name realName real_name fullName firstName first_name last_name surname consignee consigneeName receiver receiverName recipient " +
 			"contactName buyerName payerName cardHolder accName accountName custName xm xingming 姓名 名字 收件人 收货人 联系人 户名 持卡人 nome cognome"},
+		{"T01", "person.name", "vorname Nachname empfänger Empfaenger kontoinhaber prénom PRENOM apellidos nombre_completo voornaam nazwisko fname user_data/fn"},
+		{"T01", "person.birth", "geburtsdatum dateDeNaissance fecha_de_nacimiento geboortedatum user_data/db"},
+		{"T03", "contact.phone", "telefonnummer téléphone Teléfono celular user_data/ph"},
+		{"T05", "contact.address", "anschrift Straße strasse PLZ lieferadresse dirección endereco ulica user_data/zp"},
+		{"T06", "identity", "personalausweisnummer dni pesel steuerId sozialversicherungsnummer reisepass führerschein"},
+		{"T09", "auth.secret", "passwort contraseña senha mot_de_passe"},
+		{"T13", "financial", "kontonummer bankverbindung gehalt"},
+		{"T19", "network.ip", "ip/adresse"},
 		{"T02", "account", "nickname nickName userName 用户名 avatar headimgurl headImg bio intro user/signature nicheng 昵称 头像 个人简介"},
 		{"T03", "contact.phone", "phone mobile tel telephone cellphone phoneno phonenum mobileno linktel contact_phone contactinfo buyerMobile " +
 			"consigneeMobile consigneePhone msisdn purePhoneNumber sjh shouji shoujihao lxdh 手机号 电话 联系 cellulare telefono"},
