@@ -92,7 +92,7 @@ func TestLostStore(t *testing.T) {
 		other.Close()
 		err := start()
 		if !errors.Is(err, ErrOther) {
-			t.Errorf("got %v of another one", err)
+			t.Fatalf("got %v of another one", err)
 		}
 		p.restore(t)
 		if err := start(); err != nil {
