@@ -1,6 +1,7 @@
 package consentstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,9 +31,9 @@ func (m mark) migrate(ctx context.Context, s Store) error {
 	}
 	known, err := m.storage.Load(ctx, m.key)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("asking Caddy's storage which consent store was here before: %w", err)
+		return fmt.Errorf("%w: asking Caddy's storage which consent store was here before: %w", ErrAway, err)
 	}
-	s.Expect(string(known))
+	s.Expect(cmp.Or(string(known), s.ID())) // it was opened once where only the mark could not be stored
 	err = s.Migrate(ctx)
 	if errors.Is(err, ErrOther) {
 		return fmt.Errorf("%w: put that one back; or, where a new one is meant, delete %s and start again", err, m.place())
@@ -41,7 +42,7 @@ func (m mark) migrate(ctx context.Context, s Store) error {
 		return err
 	}
 	if err := m.storage.Store(ctx, m.key, []byte(s.ID())); err != nil {
-		return fmt.Errorf("remembering in Caddy's storage which consent store this is: %w", err)
+		return fmt.Errorf("%w: remembering in Caddy's storage which consent store this is: %w", ErrAway, err)
 	}
 	return nil
 }

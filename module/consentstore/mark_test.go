@@ -1,10 +1,12 @@
 package consentstore
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/certmagic"
@@ -107,6 +109,62 @@ func TestLostStore(t *testing.T) {
 		os.Remove(marks[0])
 		if err := start(); err != nil {
 			t.Errorf("got %v of a new one that is meant", err)
+		}
+	})
+}
+
+// awayStorage is a storage behind a network.
+type awayStorage struct {
+	*certmagic.FileStorage
+	load, store atomic.Bool
+}
+
+func (a *awayStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if a.load.Load() {
+		return nil, errors.New("connection refused")
+	}
+	return a.FileStorage.Load(ctx, key)
+}
+
+func (a *awayStorage) Store(ctx context.Context, key string, value []byte) error {
+	if a.store.Load() {
+		return errors.New("connection refused")
+	}
+	return a.FileStorage.Store(ctx, key, value)
+}
+
+// TestStorageAway: a gateway starts where nobody can say which store was here before, and takes none for it until somebody can.
+func TestStorageAway(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		storage := &awayStorage{FileStorage: &certmagic.FileStorage{Path: t.TempDir()}}
+		for _, away := range []*atomic.Bool{&storage.store, &storage.load} { // the first time there is no mark
+			away.Store(true)
+			store, err := Open(p.kind, p.dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := NewSource(store, SourceOptions{Storage: storage})
+			if err := s.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Apply(t.Context(), say(gives("p", "ads"))); s.Fresh() || !errors.Is(err, ErrAway) {
+				t.Errorf("it is fresh: %v; a consent got %v", s.Fresh(), err)
+			}
+			away.Store(false)
+			until(t, "it is back", s.Fresh)
+			tell(t, s, gives("p", "ads"))
+			s.Close()
+		}
+		p.lose(t)
+		p.empty(t)
+		store, err := Open(p.kind, p.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSource(store, SourceOptions{Storage: storage})
+		defer s.Close()
+		if err := s.Start(); !errors.Is(err, ErrOther) {
+			t.Errorf("got %v of another one", err)
 		}
 	})
 }

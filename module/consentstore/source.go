@@ -3,6 +3,7 @@ package consentstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type SourceOptions struct {
 type Source struct {
 	store  Store
 	mark   mark
+	opened atomic.Bool // and it is the store that was here before
 	made   time.Time
 	stale  time.Duration
 	logger *zap.Logger
@@ -81,6 +83,7 @@ func (s *Source) Start() error {
 	if err != nil && !errors.Is(err, ErrAway) {
 		return err
 	}
+	s.opened.Store(err == nil)
 	s.failed(ctx, err, true)
 	ctx, s.stop = context.WithCancel(context.Background())
 	s.done = make(chan struct{})
@@ -88,7 +91,7 @@ func (s *Source) Start() error {
 	if err == nil {
 		seq = s.ask(ctx, seq)
 	}
-	go s.follow(ctx, err == nil, seq)
+	go s.follow(ctx, seq)
 	return nil
 }
 
@@ -140,13 +143,10 @@ func (s *Source) Age() time.Duration {
 }
 
 // follow asks the store what changed until it is stopped.
-func (s *Source) follow(ctx context.Context, migrated bool, seq int64) {
+func (s *Source) follow(ctx context.Context, seq int64) {
 	defer close(s.done)
 	for ctx.Err() == nil {
-		if !migrated {
-			migrated = s.migrate(ctx)
-		}
-		if migrated {
+		if s.opened.Load() || s.migrate(ctx) {
 			seq = s.ask(ctx, seq)
 		}
 		// A store that is away fails at once, or after a while.
@@ -160,6 +160,7 @@ func (s *Source) migrate(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	err := s.mark.migrate(ctx, s.store)
+	s.opened.Store(err == nil)
 	s.failed(ctx, err, false)
 	return err == nil
 }
@@ -225,6 +226,9 @@ func pause(ctx context.Context, d time.Duration) {
 // is forgotten, and what was being written of it is written. So it is after an error, because a transaction may have been
 // committed though its answer was lost. It reports whether the batch said anything new.
 func (s *Source) Apply(ctx context.Context, b Batch) (changed bool, err error) {
+	if !s.opened.Load() { // it may be another store than the one that was here before
+		return false, fmt.Errorf("changing consents: %w", ErrAway)
+	}
 	era := s.own.now()
 	changes, err := s.store.Apply(ctx, b)
 	var wrong *CheckError
