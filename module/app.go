@@ -94,7 +94,7 @@ type App struct {
 	files     watched
 	tokenKeys []*fileKeys // the static keys of tokens, watched like the rules
 
-	strangers atomic.Int64 // when one was told of (strangerEvery)
+	strangerTold atomic.Int64 // when one was told of last (strangerEvery)
 
 	stop chan struct{}
 	done chan struct{}
