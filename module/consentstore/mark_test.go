@@ -70,8 +70,9 @@ func TestLostStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := NewSource(store, SourceOptions{Storage: files})
+			s := NewSource(store, SourceOptions{})
 			defer s.Close()
+			s.Remember(files, "")
 			return s.Start()
 		}
 		for range 2 {
@@ -143,7 +144,8 @@ func TestStorageAway(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := NewSource(store, SourceOptions{Storage: storage})
+			s := NewSource(store, SourceOptions{})
+			s.Remember(storage, "")
 			if err := s.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -161,12 +163,49 @@ func TestStorageAway(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewSource(store, SourceOptions{Storage: storage})
+		s := NewSource(store, SourceOptions{})
 		defer s.Close()
+		s.Remember(storage, "")
 		if err := s.Start(); !errors.Is(err, ErrOther) {
 			t.Errorf("got %v of another one", err)
 		}
 	})
+}
+
+// TestRememberElsewhere: a store that is open is remembered in another storage, too, unless that knows another one.
+func TestRememberElsewhere(t *testing.T) {
+	first, second := &certmagic.FileStorage{Path: t.TempDir()}, &certmagic.FileStorage{Path: t.TempDir()}
+	file := filepath.Join(t.TempDir(), "consent.db")
+	open := func() *Source {
+		store, err := Open(SQLite, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSource(store, SourceOptions{})
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	s := open()
+	s.Remember(first, "")
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remember(second, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	os.Remove(file)
+	if s = open(); s.Remember(second, "shop") != nil || !errors.Is(s.Start(), ErrOther) {
+		t.Error("another store opens where this one was remembered since")
+	}
+	s = open()
+	s.Remember(second, "desk") // which shares the storage, and has a file of its own
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remember(first, ""); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), "`node`") {
+		t.Errorf("got %v of a storage that remembers another one", err)
+	}
 }
 
 // TestLostWhileRunning: nobody is known of a store that vanished or became another one, and nothing is acknowledged that it
