@@ -73,8 +73,8 @@ func (m mark) remember(ctx context.Context, id string) error {
 }
 
 func (m mark) other(err error) error {
-	return fmt.Errorf("%w: put that one back; where gateways with a store each share Caddy's storage, give each a `node` of its own; "+
-		"or, where a new one is meant, delete %s and start again", err, m.place())
+	return fmt.Errorf("%w: put that one back; or, where a new one is meant, delete %s and start again; "+
+		"but where another gateway shares Caddy's storage and has a store of its own, delete nothing and give each a `node`", err, m.place())
 }
 
 // place is what an operator can delete.
