@@ -38,17 +38,18 @@ there is no such log.`,
 
 func verifyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "verify [--head HEAD] [--json] <log>...",
+		Use:   "verify [--head HEAD] [--pruned] [--json] <log>...",
 		Short: "Shows where an audit log is not what was written",
 		Long: `Checks that each entry carries the hash of the one before it: a byte that was changed, an entry that was removed, two that were swapped
 are named by file and line. Only the end of a log can be removed, or its last entry changed, without a trace in it. So note the head that
-this prints in another place, and give it to a later verify. It tells, too, that where rotation removed older files, nothing else was:
-without a head that was noted behind them, that the log does not begin with entry 1 is a finding.`,
+this prints in another place, and give it to a later verify. That a log does not begin with entry 1 is a finding, because nothing in it
+tells who removed its beginning; where rotation did, say --pruned, and compare how many entries that leaves out with what you expect.`,
 	}
 	head := c.Flags().String("head", "", "The head that an earlier verify printed: it must still be in the log")
+	pruned := c.Flags().Bool("pruned", false, "Rotation removed older files: the log may begin with any entry")
 	asJSON := c.Flags().Bool("json", false, "Print the result as one JSON document")
 	c.RunE = func(c *cobra.Command, paths []string) error {
-		v := &auditlog.Verifier{}
+		v := &auditlog.Verifier{Pruned: *pruned}
 		if *head != "" {
 			var err error
 			if v.Known, err = auditlog.ParseHead(*head); err != nil {
@@ -91,14 +92,16 @@ func printVerified(p *painter, v *auditlog.Verifier) {
 	count := humanize.Comma(int64(v.Entries)) + " entries"
 	if len(v.Findings) == 0 {
 		if v.Missing > 0 {
-			fmt.Fprintf(p.out, "%s The %s entries before the first one here are not there: their files were removed, or are kept elsewhere. The head was noted behind them.\n",
-				p.paint(yellow, "!"), humanize.Comma(int64(v.Missing)))
+			fmt.Fprintf(p.out, "%s Not there, and not verified: the first %s entries.\n", p.paint(yellow, "!"), humanize.Comma(int64(v.Missing)))
 		}
 		fmt.Fprintf(p.out, "%s %s, unbroken. The head is\n%s\n%s\n", p.paint(green, "✓"), count, v.Head,
 			p.paint(faint, "Note it in another place: with --head a later verify shows that nothing up to here was removed or changed."))
 		return
 	}
 	fmt.Fprintln(p.out, p.paint(red, count+", and they are not what was written."))
+	if v.Missing > 0 && !v.Pruned {
+		fmt.Fprintln(p.out, p.paint(faint, "Where rotation removed the files of the first ones, say --pruned."))
+	}
 }
 
 func (p *painter) findings(findings []auditlog.Finding, most int) {

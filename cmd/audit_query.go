@@ -58,7 +58,7 @@ func (f *auditFlags) add(c *cobra.Command) {
 
 // filter is what the flags say.
 func (f *auditFlags) filter() (*auditlog.Filter, error) {
-	filter := &auditlog.Filter{Members: map[string][]string{}}
+	filter := &auditlog.Filter{Members: map[string][]string{}, Verify: true}
 	for name, values := range f.members {
 		filter.Members[name] = *values
 	}

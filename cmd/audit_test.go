@@ -116,26 +116,34 @@ func TestAuditVerify(t *testing.T) {
 	}
 }
 
-// TestAuditPruned: where rotation removed older files, a head that was noted behind them tells that this is all: they were there
-// when it was noted. Without one nobody knows who removed them.
+// TestAuditPruned: that the first entries are not there is a finding, also where a head was noted behind them, unless who asks says that
+// rotation removed them. How many they are is told then, and the rest and the head have to hold.
 func TestAuditPruned(t *testing.T) {
 	file := auditOf(t, 50)
 	out, _, _ := runAudit(t, "verify", file)
 	head := strings.Split(out, "\n")[1]
 	lines := bytes.SplitAfter(must(os.ReadFile(file)), []byte("\n"))
 	os.WriteFile(file, bytes.Join(lines[20:], nil), 0o600)
-	const gone = "the 20 entries before it are not there"
-	if out, _, failed := runAudit(t, "verify", file); !failed || !strings.Contains(out, file+":1: the log begins with entry 21: "+gone) {
-		t.Errorf("%v %s", failed, out)
+	const gone = ":1: the log begins with entry 21: the 20 entries before it are not there"
+	for _, args := range [][]string{{"verify", file}, {"verify", "--head", head, file}} {
+		if out, _, failed := runAudit(t, args...); !failed || !strings.Contains(out, file+gone) || !strings.Contains(out, "say --pruned") {
+			t.Errorf("%v: %v %s", args, failed, out)
+		}
 	}
-	if out, _, failed := runAudit(t, "verify", "--head", head, file); failed || !strings.Contains(out, "30 entries, unbroken") || !strings.Contains(out, "The 20 entries before") {
-		t.Errorf("%v %s", failed, out)
+	for _, args := range [][]string{{"verify", "--pruned", file}, {"verify", "--pruned", "--head", head, file}} {
+		if out, _, failed := runAudit(t, args...); failed || !strings.Contains(out, "30 entries, unbroken") || !strings.Contains(out, "the first 20 entries") {
+			t.Errorf("%v: %v %s", args, failed, out)
+		}
 	}
 	var verified struct {
 		Missing  uint64
 		Findings []auditlog.Finding
 	}
-	if out, _, failed := runAudit(t, "verify", "--json", "--head", head, file); failed || json.Unmarshal([]byte(out), &verified) != nil || verified.Missing != 20 || len(verified.Findings) > 0 {
+	if out, _, failed := runAudit(t, "verify", "--json", "--pruned", "--head", head, file); failed || json.Unmarshal([]byte(out), &verified) != nil || verified.Missing != 20 || len(verified.Findings) > 0 {
+		t.Errorf("%v %s", failed, out)
+	}
+	os.WriteFile(file, bytes.Join(lines[20:40], nil), 0o600)
+	if out, _, failed := runAudit(t, "verify", "--pruned", "--head", head, file); !failed || !strings.Contains(out, "its end was removed") {
 		t.Errorf("%v %s", failed, out)
 	}
 }

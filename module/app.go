@@ -60,7 +60,7 @@ type App struct {
 	AuditRequired bool `json:"audit_required,omitempty"`
 
 	// Node is what this gateway is called in the audit log, and in Caddy's storage, which keeps its count of people abroad and
-	// which consent store it has. Default: the host's name; of the store, none.
+	// which consent store it has. Default: the host's name; of the store only with SQLite and a storage that is no folder, else none.
 	Node string `json:"node,omitempty"`
 
 	// HoldMemory is how many bytes of bodies all requests together hold back until they are judged. Under pressure each
@@ -94,7 +94,7 @@ type App struct {
 	files     watched
 	tokenKeys []*fileKeys // the static keys of tokens, watched like the rules
 
-	strangers atomic.Int64 // when one was told of (strangerEvery)
+	strangerTold atomic.Int64 // when one was told of last (strangerEvery)
 
 	stop chan struct{}
 	done chan struct{}
@@ -164,7 +164,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.events = events.(*caddyevents.App)
-	if a.consents, err = a.Consent.provision(a.logger, ctx.Storage(), a.Node); err != nil {
+	if a.consents, err = a.Consent.provision(a.logger); err != nil {
 		return err
 	}
 	if err := a.provisionPeopleAbroad(); err != nil {
@@ -264,7 +264,7 @@ func (a *App) Start() error {
 	}
 	a.warnWithoutStore()
 	a.warnWithoutKeys()
-	if err := a.consents.start(); err != nil {
+	if err := a.consents.start(a.ctx.Storage(), a.Node); err != nil {
 		return err
 	}
 	if err := a.audit.open(); err != nil {

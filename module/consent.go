@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -61,7 +62,7 @@ type storeKey struct{ kind, dsn string }
 var consentSources = caddy.NewUsagePool()
 
 // provision checks the configuration. Nothing is opened before start.
-func (c *Consent) provision(logger *zap.Logger, storage certmagic.Storage, node string) (*consents, error) {
+func (c *Consent) provision(logger *zap.Logger) (*consents, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -75,7 +76,7 @@ func (c *Consent) provision(logger *zap.Logger, storage certmagic.Storage, node 
 			return nil, err
 		}
 		return &consents{key: key, config: *c, Source: consentstore.NewSource(store, consentstore.SourceOptions{
-			Stale: time.Duration(c.Stale), CacheSize: c.Cache, Logger: storeLogger(), Storage: storage, Node: node,
+			Stale: time.Duration(c.Stale), CacheSize: c.Cache, Logger: storeLogger(),
 		})}, nil
 	})
 	if err != nil {
@@ -125,15 +126,15 @@ func (c *Consent) check() error {
 	return nil
 }
 
-// start opens the store, unless another app did.
-func (c *consents) start() error {
+// start opens the store, unless another app did, and has this configuration's storage remember it.
+func (c *consents) start(storage certmagic.Storage, node string) error {
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.started {
-		return nil
+	if err := c.remember(storage, node); err != nil || c.started {
+		return err
 	}
 	existed := consentstore.Exists(c.config.Store, c.config.DSN)
 	if err := c.Start(); err != nil {
@@ -143,6 +144,20 @@ func (c *consents) start() error {
 		storeLogger().Warn("created a new, empty consent store: nobody has agreed to anything, and nobody has objected. If there was one before, stop the gateway and put it back", zap.String("file", c.config.DSN))
 	}
 	c.started = true
+	return nil
+}
+
+// remember tells nodes by the hosts' names where they have a SQLite file each and a storage that is there to be shared. A folder is
+// this machine's, and keeps what it knows when a container gets another name.
+func (c *consents) remember(storage certmagic.Storage, node string) (err error) {
+	if _, folder := storage.(*certmagic.FileStorage); node == "" && c.config.Store == consentstore.SQLite && !folder {
+		if node, err = os.Hostname(); err != nil {
+			return fmt.Errorf("consent: finding the host's name (or say `node NAME`): %w", err)
+		}
+	}
+	if err = c.Remember(storage, node); err != nil {
+		return fmt.Errorf("consent: %w", err)
+	}
 	return nil
 }
 

@@ -64,11 +64,12 @@ func (v *visit) evidence() (any, error) {
 	if view.Wrong = wrong; wrong != "" {
 		return view, nil
 	}
-	if !v.mayRead() {
+	release := v.placeToRead()
+	if release == nil {
 		view.Wrong = "Others are searching the log now, and it is read by two at a time: ask again in a moment."
 		return view, nil
 	}
-	defer func() { <-readingAtOnce }()
+	defer release()
 	if !v.toldOf(eventSearched, search.people...) {
 		view.Wrong = notTold
 		return view, nil
@@ -91,15 +92,15 @@ func (v *visit) evidence() (any, error) {
 // readingAtOnce bounds how many search the log at the same time: each look takes seconds of a processor.
 var readingAtOnce = make(chan struct{}, 2)
 
-// mayRead waits until this visit may search, as long as a search takes.
-func (v *visit) mayRead() bool {
+// placeToRead waits until this visit may search, as long as a search takes, and returns how its place is given back; nil: there is none.
+func (v *visit) placeToRead() (release func()) {
 	wait, cancel := context.WithTimeout(v.r.Context(), evidencePatience)
 	defer cancel()
 	select {
 	case readingAtOnce <- struct{}{}:
-		return true
+		return func() { <-readingAtOnce }
 	case <-wait.Done():
-		return false
+		return nil
 	}
 }
 

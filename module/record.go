@@ -171,8 +171,8 @@ func (m *message) warnStranger(res *result) {
 	if res.refusal == nil || res.refusal.Reason != rules.RecipientUnknown || m.organisation() != unregistered {
 		return
 	}
-	now, last := time.Now().UnixNano(), m.h.app.strangers.Load()
-	if now-last < int64(strangerEvery) || !m.h.app.strangers.CompareAndSwap(last, now) {
+	now, last := time.Now().UnixNano(), m.h.app.strangerTold.Load()
+	if now-last < int64(strangerEvery) || !m.h.app.strangerTold.CompareAndSwap(last, now) {
 		return
 	}
 	m.h.logger.Warn("the organisation of a caller is in no register: the audit entry of this decision has the caller, and the token's issuer knows the organisation",

@@ -81,7 +81,7 @@ func TestKnownHead(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		log  []byte
-		want string // "": nothing is found
+		want string // "": nothing is found, if rotation removed what lacks
 	}{
 		{"as it was", bytes.Join(lines, nil), ""},
 		{"the end removed", bytes.Join(lines[:19], nil), "ends before entry 20"},
@@ -90,11 +90,11 @@ func TestKnownHead(t *testing.T) {
 		{"what is verified is kept elsewhere", bytes.Join(lines[20:], nil), ""},
 		{"a part of it is", bytes.Join(lines[5:], nil), ""},
 		{"and the rest was written anew", bytes.ReplaceAll(bytes.Join(lines[5:], nil), []byte("mask"), []byte("keep")), "another one than the head"},
-		{"a part behind it is gone", bytes.Join(lines[21:], nil), "the 21 entries before it are not there"},
+		{"a part behind it is gone", bytes.Join(lines[21:], nil), "begins behind the head that was noted, 20"},
 		{"the rest written anew", bytes.Replace(bytes.Join(lines[20:], nil), []byte(`"prev":"`), []byte(`"prev":"ffff`), 1), "no entry"},
 		{"the rest of another log", bytes.Join(written(t, 31, "other")[20:], nil), "does not follow the head"},
 	} {
-		v := &Verifier{Known: known}
+		v := &Verifier{Known: known, Pruned: true}
 		for i, line := range bytes.Split(c.log, []byte("\n")) {
 			if len(line) > 0 {
 				v.Next(Entry{"audit.jsonl", i + 1, line})
@@ -107,6 +107,25 @@ func TestKnownHead(t *testing.T) {
 		}
 		if (c.want == "") != (found == "") || !strings.Contains(found, c.want) {
 			t.Errorf("%s: %q", c.name, found)
+		}
+	}
+}
+
+// TestMissing: how many entries the beginning lacks is told by the first entry, and not by a line that is none.
+func TestMissing(t *testing.T) {
+	lines := written(t, 30)
+	for _, c := range []struct {
+		name string
+		log  [][]byte
+		want uint64
+	}{
+		{"nothing", lines, 0},
+		{"the beginning", lines[20:], 20},
+		{"nothing behind a line of somebody's", append([][]byte{[]byte("{\"seq\":500}\n")}, lines...), 0},
+		{"the beginning behind one", append([][]byte{[]byte("{\"seq\":500\n")}, lines[20:]...), 20},
+	} {
+		if v := verify(t, bytes.Join(c.log, nil)); v.Missing != c.want || (len(v.Findings) > 0) != (c.name != "nothing") {
+			t.Errorf("%s: %d are missing, want %d; found %+v", c.name, v.Missing, c.want, v.Findings)
 		}
 	}
 }

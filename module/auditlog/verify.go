@@ -186,7 +186,7 @@ func inFolder(dir string) (files []string) {
 // Verifier checks that entries follow each other.
 type Verifier struct {
 	Known    Head // an entry that was noted elsewhere, to be found again; Seq 0: none
-	Pruned   bool // older files may have been removed, as rotation does: the log may begin with any entry
+	Pruned   bool // rotation removed older files: the log may begin with any entry
 	Entries  int
 	Findings []Finding
 	Head     Head   // of the last entry
@@ -219,9 +219,6 @@ func (v *Verifier) Next(e Entry) {
 		seq = fields[0].Uint()
 		prev = hashOf(fields[1].String())
 	}
-	if !v.started && seq > 1 {
-		v.Missing = seq - 1
-	}
 	switch {
 	case torn(e.Text, next, valid):
 		v.found(e, "an entry was cut off while it was written, as by a full disk: the next one stands in its place")
@@ -229,12 +226,8 @@ func (v *Verifier) Next(e Entry) {
 	case !valid || seq == 0 || len(prev) != sha256.Size:
 		v.found(e, "this is no entry: it was cut off, or changed")
 		return // the next one follows the one before
-	case !v.started && seq > 1 && seq == v.Known.Seq+1: // what was before it is verified, and kept elsewhere
-		if !bytes.Equal(prev, v.Known.Hash[:]) {
-			v.found(e, "this entry does not follow the head that was noted: the log was written anew")
-		}
-	case !v.started && seq > v.Known.Seq+1 && !v.Pruned: // else they were there when the head was noted, which follows
-		v.found(e, fmt.Sprintf("the log begins with entry %d: the %d entries before it are not there: rotation removed them, or somebody did", seq, seq-1))
+	case !v.started && seq > 1:
+		v.begins(e, seq, prev)
 	case !v.started:
 	case seq == 1:
 		v.found(e, fmt.Sprintf("a new chain begins behind entry %d: the log was moved away, or its end removed", v.Head.Seq))
@@ -249,6 +242,21 @@ func (v *Verifier) Next(e Entry) {
 	v.Head, v.last = Head{seq, sha256.Sum256(e.Text)}, Entry{File: e.File, Line: e.Line}
 	if seq == v.Known.Seq && v.Head != v.Known {
 		v.found(e, "this entry is another one than the head that was noted")
+	}
+}
+
+// begins checks the first entry of a log that lacks those before it. Nothing in it tells rotation from whoever wanted them gone.
+func (v *Verifier) begins(e Entry, seq uint64, prev []byte) {
+	v.Missing = seq - 1
+	if !v.Pruned {
+		v.found(e, fmt.Sprintf("the log begins with entry %d: the %d entries before it are not there: rotation removed them, or somebody did", seq, v.Missing))
+	}
+	switch noted := v.Known.Seq; {
+	case noted == 0 || seq <= noted: // Next meets it
+	case seq > noted+1:
+		v.found(e, fmt.Sprintf("the log begins behind the head that was noted, %d: whether it goes on from there cannot be seen", noted))
+	case !bytes.Equal(prev, v.Known.Hash[:]):
+		v.found(e, "this entry does not follow the head that was noted: the log was written anew")
 	}
 }
 

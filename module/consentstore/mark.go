@@ -1,6 +1,7 @@
 package consentstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,9 +19,9 @@ type mark struct {
 	key     string
 }
 
-func newMark(o SourceOptions, place string) mark {
-	hash := sha256.Sum256([]byte(o.Node + "\n" + place))
-	return mark{o.Storage, "minimize/consent_stores/" + hex.EncodeToString(hash[:8])}
+func newMark(storage certmagic.Storage, node, place string) mark {
+	hash := sha256.Sum256([]byte(node + "\n" + place))
+	return mark{storage, "minimize/consent_stores/" + hex.EncodeToString(hash[:8])}
 }
 
 // migrate opens the store if it is the one that was here before, and remembers it if there was none.
@@ -28,22 +29,52 @@ func (m mark) migrate(ctx context.Context, s Store) error {
 	if m.storage == nil {
 		return s.Migrate(ctx)
 	}
-	known, err := m.storage.Load(ctx, m.key)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("asking Caddy's storage which consent store was here before: %w", err)
-	}
-	s.Expect(string(known))
-	err = s.Migrate(ctx)
-	if errors.Is(err, ErrOther) {
-		return fmt.Errorf("%w: put that one back; or, where a new one is meant, delete %s and start again", err, m.place())
-	}
-	if err != nil || s.ID() == string(known) {
+	known, err := m.known(ctx)
+	if err != nil {
 		return err
 	}
-	if err := m.storage.Store(ctx, m.key, []byte(s.ID())); err != nil {
-		return fmt.Errorf("remembering in Caddy's storage which consent store this is: %w", err)
+	s.Expect(cmp.Or(known, s.ID())) // it was opened once where only the mark could not be stored
+	err = s.Migrate(ctx)
+	if errors.Is(err, ErrOther) {
+		return m.other(err)
+	}
+	if err != nil || s.ID() == known {
+		return err
+	}
+	return m.remember(ctx, s.ID())
+}
+
+// compare is migrate of a store that is open.
+func (m mark) compare(ctx context.Context, id string) error {
+	known, err := m.known(ctx)
+	switch {
+	case err != nil || known == id:
+		return err
+	case known != "":
+		return m.other(ErrOther)
+	}
+	return m.remember(ctx, id)
+}
+
+// known is which store was here before; "": none.
+func (m mark) known(ctx context.Context) (string, error) {
+	id, err := m.storage.Load(ctx, m.key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w: asking Caddy's storage which consent store was here before: %w", ErrAway, err)
+	}
+	return string(id), nil
+}
+
+func (m mark) remember(ctx context.Context, id string) error {
+	if err := m.storage.Store(ctx, m.key, []byte(id)); err != nil {
+		return fmt.Errorf("%w: remembering in Caddy's storage which consent store this is: %w", ErrAway, err)
 	}
 	return nil
+}
+
+func (m mark) other(err error) error {
+	return fmt.Errorf("%w: put that one back; or, where a new one is meant, delete %s and start again; "+
+		"but where another gateway shares Caddy's storage and has a store of its own, delete nothing and give each a `node`", err, m.place())
 }
 
 // place is what an operator can delete.

@@ -1,10 +1,12 @@
 package consentstore
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/certmagic"
@@ -68,8 +70,9 @@ func TestLostStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := NewSource(store, SourceOptions{Storage: files})
+			s := NewSource(store, SourceOptions{})
 			defer s.Close()
+			s.Remember(files, "")
 			return s.Start()
 		}
 		for range 2 {
@@ -92,7 +95,7 @@ func TestLostStore(t *testing.T) {
 		other.Close()
 		err := start()
 		if !errors.Is(err, ErrOther) {
-			t.Errorf("got %v of another one", err)
+			t.Fatalf("got %v of another one", err)
 		}
 		p.restore(t)
 		if err := start(); err != nil {
@@ -109,6 +112,100 @@ func TestLostStore(t *testing.T) {
 			t.Errorf("got %v of a new one that is meant", err)
 		}
 	})
+}
+
+// awayStorage is a storage behind a network.
+type awayStorage struct {
+	*certmagic.FileStorage
+	load, store atomic.Bool
+}
+
+func (a *awayStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if a.load.Load() {
+		return nil, errors.New("connection refused")
+	}
+	return a.FileStorage.Load(ctx, key)
+}
+
+func (a *awayStorage) Store(ctx context.Context, key string, value []byte) error {
+	if a.store.Load() {
+		return errors.New("connection refused")
+	}
+	return a.FileStorage.Store(ctx, key, value)
+}
+
+// TestStorageAway: a gateway starts where nobody can say which store was here before, and takes none for it until somebody can.
+func TestStorageAway(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		storage := &awayStorage{FileStorage: &certmagic.FileStorage{Path: t.TempDir()}}
+		for _, away := range []*atomic.Bool{&storage.store, &storage.load} { // the first time there is no mark
+			away.Store(true)
+			store, err := Open(p.kind, p.dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := NewSource(store, SourceOptions{})
+			s.Remember(storage, "")
+			if err := s.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Apply(t.Context(), say(gives("p", "ads"))); s.Fresh() || !errors.Is(err, ErrAway) {
+				t.Errorf("it is fresh: %v; a consent got %v", s.Fresh(), err)
+			}
+			away.Store(false)
+			until(t, "it is back", s.Fresh)
+			tell(t, s, gives("p", "ads"))
+			s.Close()
+		}
+		p.lose(t)
+		p.empty(t)
+		store, err := Open(p.kind, p.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSource(store, SourceOptions{})
+		defer s.Close()
+		s.Remember(storage, "")
+		if err := s.Start(); !errors.Is(err, ErrOther) {
+			t.Errorf("got %v of another one", err)
+		}
+	})
+}
+
+// TestRememberElsewhere: a store that is open is remembered in another storage, too, unless that knows another one.
+func TestRememberElsewhere(t *testing.T) {
+	first, second := &certmagic.FileStorage{Path: t.TempDir()}, &certmagic.FileStorage{Path: t.TempDir()}
+	file := filepath.Join(t.TempDir(), "consent.db")
+	open := func() *Source {
+		store, err := Open(SQLite, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSource(store, SourceOptions{})
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	s := open()
+	s.Remember(first, "")
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remember(second, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	os.Remove(file)
+	if s = open(); s.Remember(second, "shop") != nil || !errors.Is(s.Start(), ErrOther) {
+		t.Error("another store opens where this one was remembered since")
+	}
+	s = open()
+	s.Remember(second, "desk") // which shares the storage, and has a file of its own
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remember(first, ""); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), "`node`") {
+		t.Errorf("got %v of a storage that remembers another one", err)
+	}
 }
 
 // TestLostWhileRunning: nobody is known of a store that vanished or became another one, and nothing is acknowledged that it

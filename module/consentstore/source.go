@@ -3,7 +3,9 @@ package consentstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +21,6 @@ type SourceOptions struct {
 	CacheSize int           // data subjects in memory; default 100,000
 	Logger    *zap.Logger
 
-	Storage certmagic.Storage // remembers which store was here, so that no other one is taken for it; nil: nothing does
-	Node    string            // whose memory it is, where several with stores of their own share a Storage
-
 	now func() time.Time // the wall clock, which may jump
 }
 
@@ -30,16 +29,18 @@ type SourceOptions struct {
 // It asks the store all the time what changed. An answer proves that what is cached held when the question was asked, so
 // it counts from then on, by the monotonic clock, for as long as `stale`. Without one nobody can tell anything.
 type Source struct {
-	store  Store
-	mark   mark
-	made   time.Time
-	stale  time.Duration
-	logger *zap.Logger
-	cache  *cache
-	writes underway
-	own    own
-	clock  *clock
-	beat   atomic.Pointer[heartbeat] // the last good answer; nil: none yet
+	store   Store
+	marking sync.Mutex // guards mark, and that no other one is stored
+	mark    mark
+	opened  atomic.Bool // and it is the store that was here before
+	made    time.Time
+	stale   time.Duration
+	logger  *zap.Logger
+	cache   *cache
+	writes  underway
+	own     own
+	clock   *clock
+	beat    atomic.Pointer[heartbeat] // the last good answer; nil: none yet
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -69,7 +70,7 @@ func NewSource(store Store, o SourceOptions) *Source {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	return &Source{store: store, mark: newMark(o, store.Place()), made: o.now(), stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
+	return &Source{store: store, made: o.now(), stale: o.Stale, logger: o.Logger, cache: newCache(o.CacheSize), clock: newClock(o.now)}
 }
 
 // Start opens the store and begins to follow its changes. A store that is away is tried again in the background; any
@@ -77,7 +78,7 @@ func NewSource(store Store, o SourceOptions) *Source {
 func (s *Source) Start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	err := s.mark.migrate(ctx, s.store)
+	err := s.open(ctx)
 	if err != nil && !errors.Is(err, ErrAway) {
 		return err
 	}
@@ -88,8 +89,38 @@ func (s *Source) Start() error {
 	if err == nil {
 		seq = s.ask(ctx, seq)
 	}
-	go s.follow(ctx, err == nil, seq)
+	go s.follow(ctx, seq)
 	return nil
+}
+
+// Remember says which storage remembers from now on which store was here, so that no other one is taken for it, and as whose: several
+// nodes with stores of their own may share a storage. Before Start it asks nothing.
+func (s *Source) Remember(storage certmagic.Storage, node string) error {
+	s.marking.Lock()
+	defer s.marking.Unlock()
+	next := newMark(storage, node, s.store.Place())
+	if s.opened.Load() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		err := next.compare(ctx, s.store.ID())
+		if err != nil && !errors.Is(err, ErrAway) {
+			return err
+		}
+		if err != nil {
+			s.logger.Warn("a restart could take another consent store for this one: reload the configuration when Caddy's storage is back", zap.Error(err))
+		}
+	}
+	s.mark = next
+	return nil
+}
+
+// open opens the store, if it is the one that was here before.
+func (s *Source) open(ctx context.Context) error {
+	s.marking.Lock()
+	defer s.marking.Unlock()
+	err := s.mark.migrate(ctx, s.store)
+	s.opened.Store(err == nil)
+	return err
 }
 
 // Close ends it and closes the store. From then on nobody can tell anything.
@@ -140,13 +171,10 @@ func (s *Source) Age() time.Duration {
 }
 
 // follow asks the store what changed until it is stopped.
-func (s *Source) follow(ctx context.Context, migrated bool, seq int64) {
+func (s *Source) follow(ctx context.Context, seq int64) {
 	defer close(s.done)
 	for ctx.Err() == nil {
-		if !migrated {
-			migrated = s.migrate(ctx)
-		}
-		if migrated {
+		if s.opened.Load() || s.migrate(ctx) {
 			seq = s.ask(ctx, seq)
 		}
 		// A store that is away fails at once, or after a while.
@@ -159,7 +187,7 @@ func (s *Source) follow(ctx context.Context, migrated bool, seq int64) {
 func (s *Source) migrate(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	err := s.mark.migrate(ctx, s.store)
+	err := s.open(ctx)
 	s.failed(ctx, err, false)
 	return err == nil
 }
@@ -225,6 +253,9 @@ func pause(ctx context.Context, d time.Duration) {
 // is forgotten, and what was being written of it is written. So it is after an error, because a transaction may have been
 // committed though its answer was lost. It reports whether the batch said anything new.
 func (s *Source) Apply(ctx context.Context, b Batch) (changed bool, err error) {
+	if !s.opened.Load() { // it may be another store than the one that was here before
+		return false, fmt.Errorf("changing consents: %w", ErrAway)
+	}
 	era := s.own.now()
 	changes, err := s.store.Apply(ctx, b)
 	var wrong *CheckError
