@@ -418,3 +418,39 @@ routes:
 		t.Errorf("a route contradicts its document: %v", err)
 	}
 }
+
+// TestWhoseItIs: a document's own word for a person yields to what the name goes on to name, like the base pack's.
+func TestWhoseItIs(t *testing.T) {
+	r := mustCompile(t, `
+fields:
+  - {key: [empfänger, destinatario], is: person.name}
+  - {key: openid, is: account.id}
+  - {key: ort, is: location.region}
+  - {key: egal, is: none}
+`)
+	s := r.Scope("GET", "/")
+	for name, want := range map[string]Category{
+		"empfänger":             "person.name",
+		"empfängerPhone":        "contact.phone",
+		"EMPFAENGER_EMAIL":      "contact.email",
+		"destinatarioPhone":     "contact.phone",
+		"phoneDestinatario":     "person.name",
+		"destinatarioOrt":       "location.region",
+		"openidPhone":           "contact.phone",
+		"destinatarioOpenid":    "account.id",
+		"openidDestinatario":    "person.name",
+		"consigneePhone":        "contact.phone",
+		"consigneeDestinatario": "person.name",
+		"destinatarioPhoneType": "person.name",
+		"destinatarioEgal":      None,
+	} {
+		n := s.Name([]byte(name))
+		got := None
+		if label := s.Key(&n, nil); label != nil && !label.Silent {
+			got = r.Categories()[label.Category].Name
+		}
+		if got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}

@@ -148,15 +148,19 @@ func discloses(r *Rule) bool {
 
 func (c *compiler) addTest(t Test) {
 	same := func(have Test) bool {
-		return have.Claim == t.Claim && slices.Equal(have.Field, t.Field) && slices.Equal(have.Want, t.Want)
+		return have.Claim == t.Claim && sameFields(have.Fields, t.Fields) && slices.Equal(have.Want, t.Want)
 	}
 	if !slices.ContainsFunc(c.tests, same) {
 		c.tests = append(c.tests, t)
 	}
-	if t.Claim == "" && !slices.ContainsFunc(c.fields, func(s Selector) bool { return slices.Equal(s, t.Field) }) {
-		c.fields = append(c.fields, t.Field)
+	for _, field := range t.Fields {
+		if !slices.ContainsFunc(c.fields, func(s Selector) bool { return slices.Equal(s, field) }) {
+			c.fields = append(c.fields, field)
+		}
 	}
 }
+
+func sameFields(a, b []Selector) bool { return slices.EqualFunc(a, b, slices.Equal[Selector]) }
 
 // compileActs writes a rule's table: the longest category prefix speaks, then the grade.
 func (c *compiler) compileActs(r *compiledRule, limit bool) {

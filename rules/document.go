@@ -144,10 +144,10 @@ type Act struct {
 
 // Test is one condition of `when`: a claim of the caller, or a field of the record, is one of some values.
 type Test struct {
-	Pos   Pos
-	Claim string   // a claim's name, or minor, country, download; "" where Field is set
-	Field Selector // from the record on
-	Want  []string // scalars as text: true, 3, paid
+	Pos    Pos
+	Claim  string     // a claim's name, or minor, country, download; "" where Fields is set
+	Fields []Selector // from the record on; those that are there have to agree
+	Want   []string   // scalars as text: true, 3, paid
 }
 
 // Unless lifts a limit. One met condition is enough.

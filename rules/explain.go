@@ -171,7 +171,11 @@ func (j *Judge) whether(t *Test, f Facts) answer {
 func (t *Test) String() string {
 	name := t.Claim
 	if name == "" {
-		name = t.Field.String()
+		fields := make([]string, len(t.Fields))
+		for i, f := range t.Fields {
+			fields[i] = f.String()
+		}
+		name = strings.Join(fields, " ")
 	}
 	if len(t.Want) == 1 {
 		return name + ": " + t.Want[0]

@@ -246,7 +246,7 @@ func (j *Judge) Begin(record int, values []Value) Pending {
 				p.facts.set(i, ask(v, c.want))
 			}
 		case askField:
-			p.facts.set(i, ask(values[slotFields+c.field], c.want))
+			p.facts.set(i, askFields(c, values[slotFields:]))
 		}
 	}
 	return p
@@ -390,6 +390,24 @@ func ask(v Value, want []string) answer {
 	return oneOf(string(v.Text), want)
 }
 
+// askFields answers by the fields that are there. Where one says otherwise than another, nobody can tell: a trade that is
+// paid and cancelled is neither.
+func askFields(c condition, values []Value) answer {
+	says := unknown
+	for _, row := range c.fields {
+		v := values[row]
+		if v.State == Missing {
+			continue
+		}
+		a := ask(v, c.want)
+		if a == unknown || says != unknown && a != says {
+			return unknown
+		}
+		says = a
+	}
+	return says
+}
+
 // oneOf answers whether a scalar is one of some. Numbers are equal in any spelling: 3, 3.0 and 30e-1.
 func oneOf(have string, want []string) answer {
 	return answerOf(slices.ContainsFunc(want, func(w string) bool { return w == have || sameNumber(w, have) }))
@@ -397,11 +415,11 @@ func oneOf(have string, want []string) answer {
 
 // condition is one question about a record.
 type condition struct {
-	what  question
-	field int // of askField: row of Ruleset.fields
-	want  []string
-	name  string // of askCase: its kind
-	least int    // of askPolicy: the version; of askOver: how many are not over
+	what   question
+	fields []int // of askField: rows of Ruleset.fields
+	want   []string
+	name   string // of askCase: its kind
+	least  int    // of askPolicy: the version; of askOver: how many are not over
 }
 
 type question uint8

@@ -255,7 +255,7 @@ func (k *kind) caller(d *Disclosure, self, guardian bool) (int, int) {
 // condition returns the row of a condition, adding it where it is new.
 func (k *kind) condition(c condition) int {
 	for i, have := range k.conditions {
-		if have.what == c.what && have.field == c.field && have.name == c.name && have.least == c.least && slices.Equal(have.want, c.want) {
+		if have.what == c.what && slices.Equal(have.fields, c.fields) && have.name == c.name && have.least == c.least && slices.Equal(have.want, c.want) {
 			return i
 		}
 	}
@@ -279,8 +279,11 @@ func (r *Ruleset) conditionOf(t Test) condition {
 		}
 		return condition{what: askCountry, want: want}
 	}
-	field := slices.IndexFunc(r.fields, func(s Selector) bool { return slices.Equal(s, t.Field) })
-	return condition{what: askField, field: field, want: t.Want}
+	c := condition{what: askField, want: t.Want}
+	for _, field := range t.Fields {
+		c.fields = append(c.fields, slices.IndexFunc(r.fields, func(s Selector) bool { return slices.Equal(s, field) }))
+	}
+	return c
 }
 
 func (r *Rule) purposeFits(purpose string) bool { return len(r.For) == 0 || hasWord(r.For, purpose) }

@@ -63,7 +63,7 @@ func allIn(words, others []Word) bool {
 func asksLess(tests, others []Test) bool {
 	return !slices.ContainsFunc(tests, func(t Test) bool {
 		return !slices.ContainsFunc(others, func(o Test) bool {
-			return o.Claim == t.Claim && slices.Equal(o.Field, t.Field) &&
+			return o.Claim == t.Claim && sameFields(o.Fields, t.Fields) &&
 				!slices.ContainsFunc(o.Want, func(w string) bool { return !slices.Contains(t.Want, w) })
 		})
 	})

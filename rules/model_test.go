@@ -271,8 +271,8 @@ func (m *model) when(d *Disclosure, rec *modelRecord, rule Rule) string {
 	for _, t := range rule.When {
 		have, known := "", false
 		switch {
-		case t.Field != nil:
-			have, known = rec.fields[t.Field.String()], rec.fields[t.Field.String()] != ""
+		case t.Fields != nil:
+			have, known = m.field(rec, t)
 		case t.Claim == "minor":
 			have, known = m.minority(rec)
 		case t.Claim == "country":
@@ -292,6 +292,21 @@ func (m *model) when(d *Disclosure, rec *modelRecord, rule Rule) string {
 		}
 	}
 	return result
+}
+
+// field: what the fields of a record say that are there, where all of them are wanted or none is.
+func (m *model) field(rec *modelRecord, t Test) (have string, known bool) {
+	for _, f := range t.Fields {
+		says := rec.fields[f.String()]
+		switch {
+		case says == "":
+		case known && slices.Contains(t.Want, says) != slices.Contains(t.Want, have):
+			return "", false
+		default:
+			have, known = says, true
+		}
+	}
+	return have, known
 }
 
 // minority: what a record or the store says of being a minor.
@@ -441,7 +456,7 @@ func compare(t *testing.T, doc *Document, disclosures []*Disclosure, records []*
 
 func modelRules(limit bool) []Rule {
 	var list []Rule
-	whens := [][]Test{nil, {{Claim: "mfa", Want: []string{"true"}}}, {{Field: Selector{{Name: "status"}}, Want: []string{"paid"}}}, {{Claim: "minor", Want: []string{"true"}}}}
+	whens := [][]Test{nil, {{Claim: "mfa", Want: []string{"true"}}}, {{Fields: []Selector{{{Name: "status"}}, {{Name: "state"}}}, Want: []string{"paid"}}}, {{Claim: "minor", Want: []string{"true"}}}}
 	acts := [][]Act{{{Action: Keep, Name: "a"}, {Action: Mask, Name: "a.b"}}, {{Action: Mask, Name: "personal"}, {Action: Blank, Name: "d"}}, {{Action: Strip, Name: "a.b"}}}
 	if limit {
 		acts = [][]Act{{{Action: Mask, Name: "a"}}, {{Action: Block, Name: "sensitive"}, {Action: Strip, Name: "free"}}}

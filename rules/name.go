@@ -14,8 +14,8 @@ func (s *Scope) Name(unescaped []byte) Name {
 	tokens := detect.Fold(unescaped)
 	n := Name{
 		step:    s.places.steps[string(unescaped)],
-		keys:    s.names.Find(nil, tokens),
-		within:  s.within.Find(nil, tokens),
+		keys:    s.names.Find(nil, tokens, s.yields),
+		within:  s.within.Find(nil, tokens, nil),
 		Context: detect.ContextOf(tokens),
 	}
 	for _, h := range s.Detect(nil, unescaped, 0) {
@@ -31,6 +31,21 @@ func (s *Scope) Name(unescaped []byte) Name {
 	}
 	s.lookInside(&n, steps(unescaped))
 	return n
+}
+
+// yields reports whether a declared name only says whose the data is that another one behind it names. A person's name or
+// account does: consigneePhone is a phone, in whatever language a pack spells the consignee.
+func (s *Scope) yields(row, behind uint32) bool {
+	whose, what := s.keys[row].anywhere, s.keys[behind].anywhere
+	if whose == nil || whose.Silent || !s.namesSomebody(whose) {
+		return false
+	}
+	return what == nil || what.Category != whose.Category
+}
+
+func (s *Scope) namesSomebody(l *Label) bool {
+	c := s.rules.categories[l.Category].Name
+	return Category("person.name").Contains(c) || Category("account.id").Contains(c)
 }
 
 // steps are those of a name that some readers take for a way into an object, user[name] or user.name: PHP, Rails and the

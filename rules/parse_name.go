@@ -168,6 +168,18 @@ func (p *parser) pointer(n *yaml.Node) Selector {
 	return sel
 }
 
+// pointers reads several of them in one key, each after a space: /status /orderStatus.
+func (p *parser) pointers(n *yaml.Node) (list []Selector) {
+	for i, s := range strings.Split(n.Value, " /") {
+		one := *n
+		if one.Value = s; i > 0 {
+			one.Value = "/" + s
+		}
+		list = append(list, p.pointer(&one))
+	}
+	return list
+}
+
 func (p *parser) operation(n *yaml.Node) Operation {
 	s := p.text(n)
 	if s == "" {

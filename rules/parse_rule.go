@@ -146,7 +146,7 @@ func (p *parser) when(r *Rule) func(*yaml.Node) {
 			want := p.literal
 			switch {
 			case strings.HasPrefix(name.Value, "/"):
-				t.Field = p.pointer(name)
+				t.Fields = p.pointers(name)
 			default:
 				t.Claim = p.name(name)
 				if special := p.conditions()[t.Claim]; special != nil {

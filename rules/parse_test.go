@@ -91,7 +91,7 @@ func TestParseDesign(t *testing.T) {
 		{"NO is Norway", d.Recipients[1].Country, "NO"},
 		{"a claim that is true", d.Allow[0].When[0].Want[0], "true"},
 		{"a claim that is a number", d.Allow[0].When[1].Want[0], "3"},
-		{"a field of the record", d.Allow[0].When[2].Field.String(), "/status"},
+		{"a field of the record", d.Allow[0].When[2].Fields[0].String(), "/status"},
 		{"values of a field", strings.Join(d.Allow[0].When[2].Want, " "), "paid shipped"},
 		{"actions", len(d.Allow[0].Acts), 4},
 		{"an own mask", d.Allow[0].Masks["contact.phone"], "3+4"},

@@ -62,7 +62,7 @@ func (b *base) named(name, around string) *rules.CategoryRule {
 // worst is the greatest grade that a member's name can stand for inside any other.
 func (b *base) worst(name string) rules.Grade {
 	worst := rules.Open
-	for _, i := range b.anywhere.Find(nil, detect.Fold([]byte(name))) {
+	for _, i := range b.anywhere.Find(nil, detect.Fold([]byte(name)), nil) {
 		if c := b.categories[b.fields[i].Is]; c != nil {
 			worst = max(worst, c.Grade)
 		}

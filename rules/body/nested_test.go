@@ -240,21 +240,21 @@ func TestNotations(t *testing.T) {
 		},
 	}
 	for _, text := range []string{
-		`<user><full_name>SECRET</full_name></user>`, `<?xml version="1.0"?><u:full_name x="1">SECRET</u:full_name>`, `<user full_name="SECRET"/>`,
-		`a:1:{s:9:"full_name";s:6:"SECRET";}`, `{full_name:"SECRET",x:1}`, `{x:1, full_name: 'SECRET'}`, `invalid user {City:Berlin FullName:SECRET}`,
-		`{&quot;full_name&quot;:&quot;SECRET&quot;}`, `a=1{&quot;full_name&quot;:&quot;SECRET&quot;}`, `{&#34;full_name&#34;:&#34;SECRET&#34;}`,
-		`{\u0022full_name\u0022:\u0022SECRET\u0022}`, `{\x22full_name\x22:\x22SECRET\x22}`, "full_name: SECRET", "full_name: SECRET at 5% a/b", "x{full_name:SECRET,a=1", "a=1;full_name:SECRET",
-		"姓名：SECRET", "电话：x，姓名：SECRET", "姓名:SECRET",
-		"%7B%22full_name%22%3A%22SECRET%22%7D", "%257B%2522full_name%2522%253A%2522SECRET%2522%257D", "%3Cfull_name%3ESECRET%3C%2Ffull_name%3E",
+		`<user><full_name>HIDDEN</full_name></user>`, `<?xml version="1.0"?><u:full_name x="1">HIDDEN</u:full_name>`, `<user full_name="HIDDEN"/>`,
+		`a:1:{s:9:"full_name";s:6:"HIDDEN";}`, `{full_name:"HIDDEN",x:1}`, `{x:1, full_name: 'HIDDEN'}`, `invalid user {City:Berlin FullName:HIDDEN}`,
+		`{&quot;full_name&quot;:&quot;HIDDEN&quot;}`, `a=1{&quot;full_name&quot;:&quot;HIDDEN&quot;}`, `{&#34;full_name&#34;:&#34;HIDDEN&#34;}`,
+		`{\u0022full_name\u0022:\u0022HIDDEN\u0022}`, `{\x22full_name\x22:\x22HIDDEN\x22}`, "full_name: HIDDEN", "full_name: HIDDEN at 5% a/b", "x{full_name:HIDDEN,a=1", "a=1;full_name:HIDDEN",
+		"姓名：HIDDEN", "电话：x，姓名：HIDDEN", "姓名:HIDDEN",
+		"%7B%22full_name%22%3A%22HIDDEN%22%7D", "%257B%2522full_name%2522%253A%2522HIDDEN%2522%257D", "%3Cfull_name%3EHIDDEN%3C%2Ffull_name%3E",
 	} {
 		for name, send := range senders {
 			if name == "header" && strings.ContainsAny(text, "姓") {
 				continue
 			}
-			if out, err := send(judgeFor(s, "reader"), text); err != nil || shows(out, "SECRET") {
+			if out, err := send(judgeFor(s, "reader"), text); err != nil || shows(out, "HIDDEN") {
 				t.Errorf("%s, %s gave %.200s, %v", name, text, out, err)
 			}
-			if out, err := send(judgeFor(s, "full"), text); err != nil || !shows(out, "SECRET") {
+			if out, err := send(judgeFor(s, "full"), text); err != nil || !shows(out, "HIDDEN") {
 				t.Errorf("%s, %s with all rights gave %.200s, %v", name, text, out, err)
 			}
 		}

@@ -55,7 +55,7 @@ func BenchmarkNames(b *testing.B) {
 		for _, name := range []string{"consigneePhoneNumber", "收件人手机号", "totalQuantity"} {
 			b.Run(strconv.Itoa(n)+"/"+name, func(b *testing.B) {
 				for b.Loop() {
-					names.Find(nil, Fold([]byte(name)))
+					names.Find(nil, Fold([]byte(name)), nil)
 				}
 			})
 		}

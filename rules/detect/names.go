@@ -29,11 +29,20 @@ func (n *Names) Add(joined string, id uint32) {
 func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
 // Find appends the ids of the declared names that stand in a name as a run of whole tokens: the longest first, then the
-// rightmost. What stands before a run is free (buyerPhone is a phone, also where a buyer is declared). What stands behind it may
-// say that the name speaks about the field and not of it (phoneModel, emailVerified).
-func (n *Names) Find(dst []uint32, t Tokens) []uint32 {
+// rightmost. What stands before a run is free (buyerPhone is a phone). What stands behind it may say that the name speaks about
+// the field and not of it (phoneModel, emailVerified), or that the run only says whose the data is: one that yields to another
+// behind it comes last (receiverEmail is an e-mail). A nil yields is never.
+func (n *Names) Find(dst []uint32, t Tokens, yields func(id, behind uint32) bool) []uint32 {
 	base := len(dst)
 	found := n.matches(t)
+	if yields != nil {
+		for i := range found {
+			found[i].owner = n.owns(found[i], found, yields)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b match) int {
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(len(b.declared), len(a.declared)), cmp.Compare(b.start, a.start))
+	})
 	for _, m := range found {
 		if m.coveredBy(found) {
 			continue
@@ -55,7 +64,7 @@ type match struct {
 	owner      bool // it only says whose the data is that the name goes on to name
 }
 
-// matches returns the declared names in a name, the longest first, then the rightmost. Whose it is comes last.
+// matches returns the declared names in a name.
 func (n *Names) matches(t Tokens) []match {
 	var found []match
 	joined := t.String()
@@ -72,13 +81,6 @@ func (n *Names) matches(t Tokens) []match {
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b match) int {
-		return cmp.Or(cmp.Compare(len(b.declared), len(a.declared)), cmp.Compare(b.start, a.start))
-	})
-	for i := range found {
-		found[i].owner = found[i].owns(found)
-	}
-	slices.SortStableFunc(found, func(a, b match) int { return cmp.Compare(a.rank(), b.rank()) })
 	return found
 }
 
@@ -90,8 +92,12 @@ func (m match) coveredBy(others []match) bool {
 
 // owns reports whether m only says whose the data is that the name goes on to name: receiverEmail is an e-mail, and
 // consigneeBirthday no name.
-func (m match) owns(others []match) bool {
-	return owners[m.declared] && slices.ContainsFunc(others, func(o match) bool { return o.start >= m.end && !o.about })
+func (n *Names) owns(m match, others []match, yields func(id, behind uint32) bool) bool {
+	return slices.ContainsFunc(others, func(o match) bool {
+		return o.start >= m.end && !o.about && slices.ContainsFunc(n.ids[m.declared], func(id uint32) bool {
+			return slices.ContainsFunc(n.ids[o.declared], func(behind uint32) bool { return yields(id, behind) })
+		})
+	})
 }
 
 func (m match) rank() int {
@@ -100,10 +106,6 @@ func (m match) rank() int {
 	}
 	return 0
 }
-
-var owners = set(`
-	consignee receiver recipient sender buyer seller signer holder cardholder owner
-	收件人 收货人 寄件人 发件人 联系人 签收人 持卡人`)
 
 // declared returns the declared name that a run is, itself or in the plural.
 func (n *Names) declared(run string, lengths uint64) (string, bool) {
