@@ -361,18 +361,23 @@ func (m *model) scalar(n *tree, at around, label *rules.Label) (*rules.Decision,
 		}
 	}
 	if n.kind == 's' && (label == nil || inherited || soft) && action < rules.Blank {
+		var strictest *rules.Decision
 		for _, name := range []string{"one", "two"} {
 			if !naivelyNamed(n.text, name) {
 				continue
 			}
 			meaning := m.scope.Name([]byte(name))
 			l := m.scope.Key(&meaning, nil)
-			if of := decide(l.Category); of.Action > rules.Keep && !(l.Text && of.Action == rules.Mask) {
-				if of.Action > action {
-					d = of
-				}
-				action = max(action, of.Action, rules.Blank)
+			of := decide(l.Category)
+			if of.Action > rules.Keep && !(l.Text && of.Action == rules.Mask) && (strictest == nil || of.Action > strictest.Action) {
+				strictest = of
 			}
+		}
+		if strictest != nil {
+			if strictest.Action > action {
+				d = strictest
+			}
+			action = max(action, strictest.Action, rules.Blank)
 		}
 	}
 	if n.kind == 's' {
