@@ -62,6 +62,9 @@ func (m mark) known(ctx context.Context) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w: asking Caddy's storage which consent store was here before: %w", ErrAway, err)
 	}
+	if err == nil && len(id) == 0 { // it was written half, or put back from a full disk
+		return "", fmt.Errorf("which consent store was here before is not known: %w", m.other(ErrOther))
+	}
 	return string(id), nil
 }
 

@@ -107,11 +107,37 @@ func TestLostStore(t *testing.T) {
 		if len(marks) != 1 || !strings.Contains(err.Error(), "delete "+marks[0]) {
 			t.Fatalf("%v does not name the file to delete, one of %v", err, marks)
 		}
+		if err := os.WriteFile(marks[0], nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := start(); !errors.Is(err, ErrOther) {
+			t.Errorf("got %v where the mark is empty", err)
+		}
 		os.Remove(marks[0])
 		if err := start(); err != nil {
 			t.Errorf("got %v of a new one that is meant", err)
 		}
 	})
+}
+
+// TestLinkedFile: SQLite writes its log beside the file that a link leads to.
+func TestLinkedFile(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "real.db"), filepath.Join(dir, "consent.db")
+	opened(t, SQLite, file).Close()
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	s := opened(t, SQLite, link)
+	if _, _, _, err := s.Changes(t.Context(), 0); err != nil {
+		t.Errorf("got %v behind a link", err)
+	}
+	if err := os.Rename(file, file+".lost"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := s.Changes(t.Context(), 0); !errors.Is(err, ErrAway) {
+		t.Errorf("got %v behind a link to nothing", err)
+	}
 }
 
 // awayStorage is a storage behind a network.

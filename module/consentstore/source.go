@@ -228,7 +228,7 @@ func (s *Source) ask(ctx context.Context, after int64) int64 {
 	return seq
 }
 
-// failed counts a failure. Of a store that is away it logs the first of several; any other kind, which will not pass by
+// failed counts a failure. Of a store that is away it logs the first of several, and the first of all; any other kind, which will not pass by
 // itself, whenever it is not the one that it logged last. To be stopped is none.
 func (s *Source) failed(ctx context.Context, err error, first bool) {
 	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
@@ -236,7 +236,7 @@ func (s *Source) failed(ctx context.Context, err error, first bool) {
 	}
 	s.failures.Add(1)
 	text := err.Error()
-	if last := s.told.Load(); first || !errors.Is(err, ErrAway) && (last == nil || *last != text) {
+	if last := s.told.Load(); first || last == nil || !errors.Is(err, ErrAway) && (last == nil || *last != text) {
 		s.told.Store(&text)
 		s.logger.Warn("the consent store fails: as long as it does, no consent counts that it does not confirm", zap.Error(err))
 	}

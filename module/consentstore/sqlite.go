@@ -367,7 +367,11 @@ func (s *sqlite) Changes(ctx context.Context, after int64) ([]Change, int64, tim
 // replaced reports whether other files stand where ours did: those are what other processes write now, and ours would never
 // change again. Who puts a backup into the same file takes the log away, which lives as long as we have it open.
 func (s *sqlite) replaced() bool {
-	log, err := os.Stat(s.path + "-wal")
+	file, err := filepath.EvalSymlinks(s.path) // beside which SQLite writes
+	if err != nil {
+		return true
+	}
+	log, err := os.Stat(file + "-wal")
 	if s.log == nil {
 		s.log = log
 	}
