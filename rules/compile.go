@@ -270,9 +270,14 @@ func (c *compiler) compileScopes() {
 	for i, d := range c.documents {
 		hold := slices.Clone(c.everywhere)
 		hold.add(i)
-		if _, err := c.newScope(hold); err != nil {
+		if c.scopes[string(hold)] != nil {
+			continue
+		}
+		made, err := c.newScope(hold)
+		if err != nil {
 			c.errorf(d.Pos, "%v", err)
 		}
+		c.scopes[string(hold)] = made
 	}
 }
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -28,8 +29,9 @@ type placeState struct {
 // stepNode is a node of the trie of all selectors.
 type stepNode struct {
 	named map[uint32]int
-	any   int // 0: none
-	deep  int // 0: none
+	edges []edge // named, by step, once all selectors are in
+	any   int    // 0: none
+	deep  int    // 0: none
 	loop  bool
 	spot  *Spot
 }
@@ -40,6 +42,26 @@ type placeBuilder struct {
 	merge  func(spots []*Spot) *Spot
 	ids    map[string]Place
 	sets   [][]int
+
+	// Reused, since most of what is built is known already.
+	others, reached []int
+	edges           []edge
+	key             []byte
+}
+
+// edge leads to a node by a literal step.
+type edge struct {
+	step uint32
+	to   int
+}
+
+func sorted(named map[uint32]int) []edge {
+	edges := make([]edge, 0, len(named))
+	for step, to := range named {
+		edges = append(edges, edge{step, to})
+	}
+	slices.SortFunc(edges, func(x, y edge) int { return cmp.Compare(x.step, y.step) })
+	return edges
 }
 
 func newPlaceBuilder() *placeBuilder {
@@ -133,15 +155,16 @@ func (b *placeBuilder) state(nodes []int) Place {
 	}
 	slices.Sort(nodes)
 	nodes = slices.Compact(nodes)
-	key := make([]byte, 0, 4*len(nodes))
+	b.reached, b.key = nodes, b.key[:0]
 	for _, n := range nodes {
-		key = binary.BigEndian.AppendUint32(key, uint32(n))
+		b.key = binary.BigEndian.AppendUint32(b.key, uint32(n))
 	}
-	if place, ok := b.ids[string(key)]; ok {
+	if place, ok := b.ids[string(b.key)]; ok {
 		return place
 	}
+	nodes = slices.Clone(nodes)
 	place := Place(len(b.sets))
-	b.ids[string(key)] = place
+	b.ids[string(b.key)] = place
 	b.sets = append(b.sets, nodes)
 	b.places.states = append(b.places.states, placeState{spot: b.spotOf(nodes)})
 	return place
@@ -161,34 +184,34 @@ func (b *placeBuilder) spotOf(nodes []int) *Spot {
 }
 
 func (b *placeBuilder) connect(at Place) {
-	var others []int
-	named := map[uint32]bool{}
+	b.others, b.edges = b.others[:0], b.edges[:0]
 	for _, n := range b.sets[at] {
 		node := &b.nodes[n]
 		if node.any != 0 {
-			others = append(others, node.any)
+			b.others = append(b.others, node.any)
 		}
 		if node.loop {
-			others = append(others, n)
+			b.others = append(b.others, n)
 		}
-		for id := range node.named {
-			named[id] = true
+		if len(node.edges) < len(node.named) {
+			node.edges = sorted(node.named)
 		}
+		b.edges = append(b.edges, node.edges...)
 	}
+	slices.SortFunc(b.edges, func(x, y edge) int { return cmp.Compare(x.step, y.step) })
 	var next map[uint32]Place
-	for id := range named {
-		nodes := slices.Clone(others)
-		for _, n := range b.sets[at] {
-			if child, ok := b.nodes[n].named[id]; ok {
-				nodes = append(nodes, child)
-			}
+	for i := 0; i < len(b.edges); {
+		step := b.edges[i].step
+		nodes := append(b.reached[:0], b.others...)
+		for ; i < len(b.edges) && b.edges[i].step == step; i++ {
+			nodes = append(nodes, b.edges[i].to)
 		}
 		if next == nil {
-			next = make(map[uint32]Place, len(named))
+			next = make(map[uint32]Place, len(b.edges))
 		}
-		next[id] = b.state(nodes)
+		next[step] = b.state(nodes)
 	}
-	other := b.state(others)
+	other := b.state(append(b.reached[:0], b.others...))
 	b.places.states[at].next, b.places.states[at].other = next, other
 }
 

@@ -58,5 +58,20 @@ func (r *Ruleset) Without(e Entry) *Ruleset {
 		less.documents = append(less.documents, &own)
 	}
 	less.register = registerOf(less.documents)
+	if e.Kind != "field" && e.Kind != "record" {
+		less.takeScopes(r)
+	}
 	return &less
+}
+
+// takeScopes takes over what fields and records mean, which does not turn on rules.
+func (r *Ruleset) takeScopes(from *Ruleset) {
+	from.mu.RLock()
+	defer from.mu.RUnlock()
+	for key, s := range from.scopes {
+		r.scopes[key] = &Scope{
+			vocabulary: s.vocabulary, rules: r, places: s.places, records: s.records, further: s.further, detectors: s.detectors, kinds: s.kinds,
+			undeclared: s.undeclared, broken: s.broken,
+		}
+	}
 }
