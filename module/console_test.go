@@ -508,7 +508,7 @@ func TestConsoleSignIn(t *testing.T) {
 		}
 		a := d.get("/console/now")
 		if a.status != want || want == 302 && a.header.Get("Location") != "/oauth2/sign_in?rd=/console/now" {
-			t.Errorf("by forward_auth, whose answer is %q: got %d %s", answer[:3], a.status, a.header.Get("Location"))
+			t.Errorf("by forward_auth, whose answer is %q: got %d %s, %v", answer[:3], a.status, a.header.Get("Location"), a.err)
 		}
 	}
 }

@@ -269,7 +269,7 @@ func TestEgressTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := g.send("POST", "/", `{"state":"paid"}`, jsonType); a.status != http.StatusBadGateway || got.Load() != "" {
-		t.Errorf("a certificate that nobody vouches for: got %d %s", a.status, a.body)
+		t.Errorf("a certificate that nobody vouches for: got %d %s, %v", a.status, a.body, a.err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -156,7 +157,22 @@ func (g *gateway) load(upstream, global, site string) error {
 	if app, err := caddy.ActiveContext().AppIfConfigured("minimize"); err == nil {
 		eventually(g.t, func() bool { return running.Load() == app })
 	}
+	eventually(g.t, func() bool { return g.listeners() <= 1 })
 	return nil
+}
+
+// listeners is how many sockets listen on the gateway's port. That of the configuration before closes a moment after the new
+// one runs, and the kernel resets whoever waits for it then.
+func (g *gateway) listeners() int {
+	port, err := strconv.Atoi(g.url[strings.LastIndex(g.url, ":")+1:])
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	sockets, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return 1 // not Linux
+	}
+	return strings.Count(string(sockets), fmt.Sprintf(":%04X 00000000:0000 0A", port))
 }
 
 // shop is the usual site: support asks for after_sales.
