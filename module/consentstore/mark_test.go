@@ -20,6 +20,18 @@ type place struct {
 	lose, empty, restore func(testing.TB)
 }
 
+// source is one of the store there, which is remembered in a storage.
+func (p place) source(t testing.TB, storage certmagic.Storage) *Source {
+	t.Helper()
+	store, err := Open(p.kind, p.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSource(store, SourceOptions{})
+	s.Remember(storage, "")
+	return s
+}
+
 // eachPlace runs a test with a file, and with a schema of a database.
 func eachPlace(t *testing.T, test func(*testing.T, place)) {
 	t.Run("sqlite", func(t *testing.T) {
@@ -66,13 +78,8 @@ func TestLostStore(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p place) {
 		files := &certmagic.FileStorage{Path: t.TempDir()}
 		start := func() error {
-			store, err := Open(p.kind, p.dsn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := NewSource(store, SourceOptions{})
+			s := p.source(t, files)
 			defer s.Close()
-			s.Remember(files, "")
 			return s.Start()
 		}
 		for range 2 {
@@ -185,13 +192,8 @@ func TestStorageAway(t *testing.T) {
 		}
 		p.lose(t)
 		p.empty(t)
-		store, err := Open(p.kind, p.dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := NewSource(store, SourceOptions{})
+		s := p.source(t, storage)
 		defer s.Close()
-		s.Remember(storage, "")
 		if err := s.Start(); !errors.Is(err, ErrOther) {
 			t.Errorf("got %v of another one", err)
 		}
